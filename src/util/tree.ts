@@ -38,7 +38,12 @@ export function mapTree<T, Leaf, Out>(
   return mapUnknown(tree, isLeaf, map, path) as Mapped<T, Leaf, Out>;
 }
 
-function mapUnknown<Leaf, Out>(tree: unknown, isLeaf: IsLeaf<Leaf>, map: (leaf: Leaf, path: string) => Out, path: string): unknown {
+function mapUnknown<Leaf, Out>(
+  tree: unknown,
+  isLeaf: IsLeaf<Leaf>,
+  map: (leaf: Leaf, path: string) => Out,
+  path: string,
+): unknown {
   if (isLeaf(tree)) return map(tree, path);
   if (tree === null || tree === undefined) return tree;
   if (!isContainer(tree)) flatten(tree, isLeaf, path);
@@ -98,7 +103,9 @@ export function unflatten<Leaf>(leaves: Iterable<readonly [path: string, leaf: L
     const keys = [...level.keys()];
     const isArray = keys.length > 0 && keys.every((_, i) => level.has(String(i)));
     const children = [...level].map(([key, child]) => [key, build(child)] as const);
-    return isArray ? children.sort((a, b) => Number(a[0]) - Number(b[0])).map(([, child]) => child) : Object.fromEntries(children);
+    return isArray
+      ? children.sort((a, b) => Number(a[0]) - Number(b[0])).map(([, child]) => child)
+      : Object.fromEntries(children);
   };
   return build(root);
 }
@@ -111,5 +118,7 @@ function isContainer(value: unknown): value is object {
 }
 
 function describe(value: unknown): string {
-  return typeof value === "object" && value !== null ? `a ${value.constructor?.name ?? "object"}` : `${typeof value} ${String(value)}`;
+  return typeof value === "object" && value !== null
+    ? `a ${value.constructor?.name ?? "object"}`
+    : `${typeof value} ${String(value)}`;
 }

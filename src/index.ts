@@ -1,0 +1,18 @@
+/**
+ * What every other entry point shares: arrays of numbers, trees of them, and the one error class.
+ *
+ * The rest is reached by layer: `heptagen/core`, `heptagen/ops`, `heptagen/models/transformer`, `heptagen/train`, …
+ */
+export { type ErrorDetail, HeptagenError } from "./util/errors.ts";
+export {
+  type DType,
+  isNdArray,
+  type NdArray,
+  type NumericArray,
+  ndarray,
+  type Shape,
+  sameShape,
+  scalar,
+  sizeOf,
+} from "./util/ndarray.ts";
+export { flatten, type IsLeaf, type Mapped, mapTree, type Tree, unflatten, zipTrees } from "./util/tree.ts";
