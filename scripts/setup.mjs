@@ -10,13 +10,8 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
-const minimum = [20, 19];
-const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
-if (major < minimum[0] || (major === minimum[0] && minor < minimum[1])) {
-  stop(
-    `expected Node ${minimum.join(".")} or newer, got ${process.versions.node}`,
-    "Install a current Node LTS and run the command again.",
-  );
+if (process.versions.node.localeCompare("20.9", "en", { numeric: true }) < 0) {
+  stop(`expected Node 20.9 or newer, got ${process.versions.node}`, "Install a current Node LTS and run the command again.");
 }
 
 const reason = whyInstall();

@@ -10,6 +10,13 @@ import { fileURLToPath } from "node:url";
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
 
+if (process.versions.node.localeCompare("20.19", "en", { numeric: true }) < 0) {
+  console.error(
+    `expected Node 20.19 or newer for the development tools, got ${process.versions.node}\n  → Install a current Node LTS.`,
+  );
+  process.exit(1);
+}
+
 for (const check of ["typecheck", "lint", "layers", "unused"]) {
   const status = step(check, `npm run --silent ${check}`);
   if (status !== 0) {
