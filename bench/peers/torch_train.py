@@ -12,7 +12,6 @@ character over the whole validation split, cut into consecutive windows of 64 (a
 import argparse
 import json
 import math
-import time
 
 import torch_environment as environment
 
@@ -63,13 +62,12 @@ def train(text, seed, steps):
         losses.append(gpt.train_step(model, optimizer, *windows(training, starts, context)).item())
         if (step + 1) % 100 == 0:
             yield dict(seed=seed, step=step + 1, trainLoss=sum(losses[-100:]) / len(losses[-100:]))
-    seconds = time.perf_counter() - started
     yield dict(
         peer="pytorch", version=torch.__version__, preset="nanogpt-cpu", seed=seed, steps=steps,
         trainLoss=sum(losses[-100:]) / len(losses[-100:]), validationLoss=validation_loss(model, validation, context),
         validationWindows=(len(validation) - 1) // context, characters=len(text), vocabulary=len(vocabulary),
         parameters=sum(p.numel() for p in model.parameters()), batch=BATCH, lr=PEAK, finalLr=FINAL, warmup=WARMUP,
-        weightDecay=0.1, betas=[0.9, 0.99], clip=1.0, seconds=seconds, threads=torch.get_num_threads(),
+        weightDecay=0.1, betas=[0.9, 0.99], clip=1.0, threads=torch.get_num_threads(),
         blas=environment.describe()["blas"]["core"])
 
 
