@@ -54,7 +54,7 @@ def train(text, seed, steps):
     context = config["context"]
     model = gpt.GPT(config)
     optimizer = gpt.make_optimizer(model, PEAK, foreach=True)
-    losses, started = [], time.perf_counter()
+    losses = []
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, steps)
