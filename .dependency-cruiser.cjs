@@ -47,9 +47,11 @@ module.exports = {
     },
     {
       name: "no-cycles",
-      comment: "Files that run each other cannot be read top to bottom. Types may refer to each other: they are erased.",
+      comment:
+        "Files that run each other cannot be read top to bottom. Types may refer to each other: they are erased. Ops may too: " +
+        "the gradient of a sum is a broadcast and the gradient of a broadcast is a sum, whatever file they stand in.",
       severity: "error",
-      from: {},
+      from: { pathNot: "^src/ops/" },
       to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
     },
     {

@@ -1,0 +1,258 @@
+/**
+ * Writes ONNX: the implementation of `Lowering`.
+ *
+ * A `GraphBuilder` collects nodes for one graph (the model's, or a loop body's); all graphs of a model share the names and
+ * the constants, which live in the outermost graph. `buildModel` turns a traced function into a model's bytes.
+ */
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  type AttributeProto,
+  AttributeProtoSchema,
+  AttributeProto_AttributeType as AttributeType,
+  TensorProto_DataType as DataType,
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  OperatorSetIdProtoSchema,
+  type TensorProto,
+  TensorProtoSchema,
+  TensorShapeProto_DimensionSchema,
+  TensorShapeProtoSchema,
+  TypeProto_TensorSchema,
+  TypeProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from "onnx-buf";
+import { type Attribute, Known, type LoweredBody, type Lowering, lower, type Value } from "../core/lowering.ts";
+import type { Operands } from "../core/primitive.ts";
+import type { Tensor, TensorType } from "../core/tensor.ts";
+import type { DType, NdArray, Shape } from "../util/ndarray.ts";
+
+/** The ONNX standard's version the graphs are written in, and the file format's. */
+const opset = 21;
+const irVersion = 10;
+
+const dataTypes: Record<DType, DataType> = {
+  float32: DataType.FLOAT,
+  int32: DataType.INT32,
+  int64: DataType.INT64,
+  bool: DataType.BOOL,
+};
+
+/** A dimension that stays open in an exported model: its name, and the number that stands for it while tracing. */
+export interface OpenDimension {
+  readonly name: string;
+  readonly size: number;
+}
+
+/** What all graphs of one model share. */
+class ModelParts {
+  readonly initializers: TensorProto[] = [];
+  /** Whether operators of the com.microsoft domain may be used. */
+  readonly contrib: boolean;
+  readonly #constants = new Map<string, Value>();
+  #names = 0;
+
+  constructor(contrib: boolean) {
+    this.contrib = contrib;
+  }
+
+  /** A name no other value has. */
+  name(stem: string): Value {
+    return `${stem}_${this.#names++}`;
+  }
+
+  constant(array: NdArray): Value {
+    const { buffer, byteOffset, byteLength } = array.data;
+    const bytes = new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+    const key = byteLength <= 4096 ? `${array.dtype} ${array.shape} ${bytes.join()}` : undefined;
+    const known = key === undefined ? undefined : this.#constants.get(key);
+    if (known !== undefined) return known;
+    const name = this.name("const");
+    this.initializers.push(tensorProto(name, array, bytes));
+    if (key !== undefined) this.#constants.set(key, name);
+    return name;
+  }
+}
+
+function tensorProto(name: string, { dtype, shape }: TensorType, bytes: Uint8Array<ArrayBuffer>): TensorProto {
+  return create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType: dataTypes[dtype], rawData: bytes });
+}
+
+class GraphBuilder implements Lowering {
+  readonly nodesBuilt: NodeProto[] = [];
+  readonly known: Known;
+  readonly #parts: ModelParts;
+  readonly #own = new Set<Value>();
+
+  constructor(parts: ModelParts, outer?: Known) {
+    this.#parts = parts;
+    this.known = new Known(outer);
+  }
+
+  node(op: string, inputs: readonly Value[], attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): Value {
+    return this.nodes(op, inputs, attributes, 1, { domain })[0];
+  }
+
+  nodes(
+    op: string,
+    inputs: readonly Value[],
+    attributes: Readonly<Record<string, Attribute>>,
+    count: number,
+    { domain = "", used }: { readonly domain?: string; readonly used?: readonly boolean[] } = {},
+  ): Operands<Value> {
+    const output = Array.from({ length: count }, (_, i) => (used?.[i] === false ? "" : this.#parts.name(op)));
+    for (const name of output) this.#own.add(name);
+    const name = output.find((o) => o !== "") ?? this.#parts.name(op);
+    const attribute = Object.entries(attributes).map(([key, value]) => attributeProto(key, value));
+    this.nodesBuilt.push(create(NodeProtoSchema, { opType: op, domain, name, input: [...inputs], output, attribute }));
+    return output as readonly Value[] as Operands<Value>;
+  }
+
+  constant(array: NdArray): Value {
+    return this.#parts.constant(array);
+  }
+
+  int64(values: readonly number[]): Value {
+    return this.constant({ dtype: "int64", shape: [values.length], data: BigInt64Array.from(values, BigInt) });
+  }
+
+  int64Scalar(value: number): Value {
+    return this.constant({ dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(value)) });
+  }
+
+  filled(shape: Shape, value: number, dtype: "float32" | "int32" | "bool" = "float32"): Value {
+    const data = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }[dtype].of(value);
+    if (shape.length === 0) return this.constant({ dtype, shape, data });
+    const one = tensorProto("", { dtype, shape: [1] }, new Uint8Array(data.buffer as ArrayBuffer));
+    const output = this.node("ConstantOfShape", [this.int64(shape)]);
+    const attribute = create(AttributeProtoSchema, { name: "value", type: AttributeType.TENSOR, t: one });
+    this.nodesBuilt.at(-1)?.attribute.push(attribute);
+    return output;
+  }
+
+  supports(op: string): boolean {
+    return op === "FusedMatMul" && this.#parts.contrib;
+  }
+
+  isOuter(value: Value): boolean {
+    return !this.#own.has(value);
+  }
+
+  body(
+    inputs: readonly (TensorType & { readonly name: string })[],
+    build: (inner: Lowering, inputs: readonly Value[]) => readonly (TensorType & { readonly value: Value })[],
+  ): LoweredBody {
+    const inner = new GraphBuilder(this.#parts, this.known);
+    const names = inputs.map(({ name }) => this.#parts.name(name));
+    const outputs = build(inner, names);
+    const body = create(GraphProtoSchema, {
+      name: this.#parts.name("body"),
+      node: inner.nodesBuilt,
+      input: inputs.map((type, i) => valueInfo(names[i] as Value, type)),
+      output: outputs.map((type) => valueInfo(type.value, type)),
+    });
+    return { body };
+  }
+}
+
+function attributeProto(name: string, value: Attribute): AttributeProto {
+  if (typeof value === "number") return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
+  if (typeof value === "string") {
+    return create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: new TextEncoder().encode(value) });
+  }
+  if (Array.isArray(value)) return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: value.map(BigInt) });
+  if ("float" in value) return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value.float });
+  // The only other attribute is a body this builder made itself.
+  return create(AttributeProtoSchema, { name, type: AttributeType.GRAPH, g: (value as { body: GraphProto }).body });
+}
+
+function valueInfo(name: string, { dtype, shape }: TensorType, open: readonly OpenDimension[] = []): ValueInfoProto {
+  const dim = shape.map((size) => {
+    const named = open.find((d) => d.size === size);
+    return create(TensorShapeProto_DimensionSchema, {
+      value: named ? { case: "dimParam", value: named.name } : { case: "dimValue", value: BigInt(size) },
+    });
+  });
+  const value = create(TypeProto_TensorSchema, { elemType: dataTypes[dtype], shape: create(TensorShapeProtoSchema, { dim }) });
+  return create(ValueInfoProtoSchema, { name, type: create(TypeProtoSchema, { value: { case: "tensorType", value } }) });
+}
+
+/** A graph to build: named symbolic inputs and outputs. Several inputs of one name are one. */
+export interface GraphSpec {
+  readonly inputs: readonly (readonly [name: string, tensor: Tensor])[];
+  readonly outputs: readonly (readonly [name: string, tensor: Tensor])[];
+}
+
+export interface ModelOptions {
+  /** Allow operators outside the ONNX standard that every ONNX Runtime build has (com.microsoft); true unless told. */
+  readonly contrib?: boolean;
+}
+
+/**
+ * Builds an ONNX model from a traced function; `encodeModel` makes a file of it.
+ */
+export function buildModel({ inputs, outputs }: GraphSpec, { contrib = true }: ModelOptions = {}): ModelProto {
+  const parts = new ModelParts(contrib);
+  const builder = new GraphBuilder(parts);
+  const env = new Map(inputs.map(([name, tensor]) => [tensor, name]));
+  const values = lower(
+    builder,
+    outputs.map(([, tensor]) => tensor),
+    env,
+  );
+  renameOutputs(
+    builder.nodesBuilt,
+    values,
+    outputs.map(([name]) => name),
+  );
+  const graph = create(GraphProtoSchema, {
+    name: "heptagen",
+    node: builder.nodesBuilt,
+    initializer: parts.initializers,
+    input: [...new Map(inputs)].map(([name, tensor]) => valueInfo(name, tensor)),
+    output: outputs.map(([name, tensor]) => valueInfo(name, tensor)),
+  });
+  const domains = [["", opset] as const, ...(contrib ? [["com.microsoft", 1] as const] : [])];
+  return create(ModelProtoSchema, {
+    irVersion: BigInt(irVersion),
+    producerName: "heptagen",
+    opsetImport: domains.map(([domain, version]) => create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) })),
+    graph,
+  });
+}
+
+/** A model's bytes (protobuf), for ONNX Runtime or a `.onnx` file. */
+export function encodeModel(model: ModelProto): Uint8Array {
+  return toBinary(ModelProtoSchema, model);
+}
+
+/**
+ * Gives graph outputs the names asked for: the node that makes a value is told to make it under the new name, and so are its
+ * readers. An output that is an input, a constant or a value already given away is copied instead.
+ */
+function renameOutputs(nodes: NodeProto[], values: readonly Value[], names: readonly string[]): void {
+  const made = new Set(nodes.flatMap((node) => node.output));
+  const renamed = new Map<Value, string>();
+  const copies: NodeProto[] = [];
+  values.forEach((value, i) => {
+    const name = names[i] as string;
+    if (made.has(value) && !renamed.has(value)) renamed.set(value, name);
+    else copies.push(create(NodeProtoSchema, { opType: "Identity", name: `copy_${name}`, input: [value], output: [name] }));
+  });
+  const rename = (node: NodeProto): void => {
+    node.input = node.input.map((v) => renamed.get(v) ?? v);
+    node.output = node.output.map((v) => renamed.get(v) ?? v);
+    for (const { g } of node.attribute) {
+      if (!g) continue;
+      for (const inner of g.node) rename(inner);
+      for (const output of g.output) output.name = renamed.get(output.name) ?? output.name;
+    }
+  };
+  for (const node of nodes) rename(node);
+  for (const copy of copies) copy.input = copy.input.map((v) => renamed.get(v) ?? v);
+  nodes.push(...copies);
+}

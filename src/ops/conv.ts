@@ -1,0 +1,255 @@
+/**
+ * Convolution over 1, 2 or 3 spatial axes: channels first, as in PyTorch and ONNX.
+ *
+ * Three primitives close the family under differentiation: the convolution itself, its gradient for the input
+ * (transposed convolution) and its gradient for the kernel. Each is bilinear, and the gradients of each are the other two.
+ *
+ * Legend: B batch, C input channels, O output channels, G groups, S input and P output spatial dims, K kernel dims.
+ */
+import { one } from "../core/builtin.ts";
+import type { Lowering, Value } from "../core/lowering.ts";
+import { definePrimitive, type Operands, type Signature } from "../core/primitive.ts";
+import { ShapeError, type Tensor, type TensorType, typeName } from "../core/tensor.ts";
+import { type Shape, sizeOf } from "../util/ndarray.ts";
+
+/** How a kernel moves over its input, one entry per spatial axis. */
+interface Geometry {
+  readonly strides: readonly number[];
+  /** [before, after] per axis. */
+  readonly pads: readonly (readonly [number, number])[];
+  readonly dilations: readonly number[];
+  readonly groups: number;
+}
+
+const effective = (k: number, dilation: number) => (k - 1) * dilation + 1;
+
+function outputDims(spatial: Shape, kernel: Shape, { strides, pads, dilations }: Geometry): number[] {
+  return spatial.map((s, i) => {
+    const [low, high] = pads[i] as readonly [number, number];
+    return Math.floor((s + low + high - effective(kernel[i] as number, dilations[i] as number)) / (strides[i] as number)) + 1;
+  });
+}
+
+const onnxGeometry = ({ strides, pads, dilations, groups }: Geometry) => ({
+  strides,
+  dilations,
+  group: groups,
+  pads: [...pads.map((p) => p[0]), ...pads.map((p) => p[1])],
+});
+
+export const convPrimitive = definePrimitive<Geometry>({
+  name: "conv",
+  infer([x, w], geometry) {
+    const [image, kernel] = [x, w];
+    const dims = outputDims(image.shape.slice(2), kernel.shape.slice(2), geometry);
+    return [{ shape: [image.shape[0] as number, kernel.shape[0] as number, ...dims], dtype: "float32" }];
+  },
+  vjp: ([ct], [x, w], _, geometry) => [
+    ct && inputGradient(ct, w, geometry, x.shape.slice(2)),
+    ct && kernelGradient(x, ct, geometry, w.shape.slice(2)),
+  ],
+  lower: (b, [x, w], geometry) => b.node("Conv", [x, w], onnxGeometry(geometry)),
+});
+
+interface InputGradientParams extends Geometry {
+  /** Spatial dims of the result: a stride leaves them open. */
+  readonly spatial: Shape;
+}
+
+export const convTransposePrimitive = definePrimitive<InputGradientParams>({
+  name: "convTranspose",
+  infer([g, w], { spatial, groups }) {
+    const [out, kernel] = [g, w];
+    return [{ shape: [out.shape[0] as number, (kernel.shape[1] as number) * groups, ...spatial], dtype: "float32" }];
+  },
+  vjp: ([ct], [g, w], _, { spatial: _spatial, ...geometry }) => [
+    ct && one(convPrimitive.bind([ct, w], geometry)),
+    ct && kernelGradient(ct, g, geometry, w.shape.slice(2)),
+  ],
+  lower(b, [g, w], { spatial, ...geometry }, { inputs }) {
+    const [out, kernel] = inputs;
+    const { strides, pads, dilations, groups } = geometry;
+    const reach = kernel.shape.slice(2).map((k, i) => effective(k, dilations[i] as number));
+    const mirrored = pads.map(([low, high], i) => [(reach[i] as number) - 1 - low, (reach[i] as number) - 1 - high] as const);
+    const flips = groups === 1 && strides.every((s) => s === 1) && mirrored.every(([low, high]) => low >= 0 && high >= 0);
+    if (flips) {
+      // Without stride it is a plain convolution with the kernel turned around, which runs faster.
+      const turned = turnKernel(b, w, kernel);
+      return b.node("Conv", [g, turned], onnxGeometry({ strides, dilations, groups, pads: mirrored }));
+    }
+    const extra = spatial.map((s, i) => {
+      const [low, high] = pads[i] as readonly [number, number];
+      return s + low + high - (reach[i] as number) - (strides[i] as number) * ((out.shape[i + 2] as number) - 1);
+    });
+    return b.node("ConvTranspose", [g, w], { ...onnxGeometry(geometry), output_padding: extra });
+  },
+});
+
+/** [O, C, K] → [C, O, K] with every spatial axis reversed. */
+function turnKernel(b: Lowering, w: Value, kernel: TensorType): Value {
+  const axes = kernel.shape.map((_, i) => i).slice(2);
+  const swapped = b.node("Transpose", [w], { perm: [1, 0, ...axes] });
+  if (axes.every((i) => kernel.shape[i] === 1)) return swapped;
+  const all = (value: number) => b.int64(axes.map(() => value));
+  return b.node("Slice", [swapped, all(-1), all(-(2 ** 31)), b.int64(axes), all(-1)]);
+}
+
+interface KernelGradientParams extends Geometry {
+  readonly kernel: Shape;
+}
+
+export const convKernelGradientPrimitive = definePrimitive<KernelGradientParams>({
+  name: "convKernelGradient",
+  infer([x, g], { kernel, groups }) {
+    const [image, out] = [x, g];
+    return [{ shape: [out.shape[1] as number, (image.shape[1] as number) / groups, ...kernel], dtype: "float32" }];
+  },
+  vjp: ([ct], [x, g], _, { kernel: _kernel, ...geometry }) => [
+    ct && inputGradient(g, ct, geometry, x.shape.slice(2)),
+    ct && one(convPrimitive.bind([x, ct], geometry)),
+  ],
+  lower: lowerKernelGradient,
+});
+
+/**
+ * The kernel's gradient as one matrix product: every tap of the kernel sees a shifted window of the padded input; the
+ * windows, stacked as rows, meet the output's cotangent (im2col). ONNX has no operator for it.
+ */
+function lowerKernelGradient(
+  b: Lowering,
+  [x, g]: Operands<Value>,
+  { strides, pads, dilations, groups, kernel }: KernelGradientParams,
+  { inputs }: Signature,
+): Value {
+  const [image, out] = inputs;
+  const [batch, channels, ...spatial] = image.shape as [number, number, ...number[]];
+  const [, outChannels, ...dims] = out.shape as [number, number, ...number[]];
+  const places = sizeOf(dims);
+  const padded = pads.some(([low, high]) => low > 0 || high > 0)
+    ? b.node("Pad", [x, b.int64([0, 0, ...pads.map((p) => p[0]), 0, 0, ...pads.map((p) => p[1])])])
+    : x;
+  const axes = spatial.map((_, i) => i + 2);
+  const windows = taps(kernel).map((tap) => {
+    const starts = tap.map((t, i) => t * (dilations[i] as number));
+    const stops = starts.map((s, i) => s + (strides[i] as number) * ((dims[i] as number) - 1) + 1);
+    const whole = starts.every((s, i) => {
+      const [low, high] = pads[i] as readonly [number, number];
+      return s === 0 && stops[i] === (spatial[i] as number) + low + high && strides[i] === 1;
+    });
+    return whole ? padded : b.node("Slice", [padded, b.int64(starts), b.int64(stops), b.int64(axes), b.int64(strides)]);
+  });
+  const perGroup = channels / groups;
+  // Rows are taps then channels: [B, G, taps·C/G, P]; for one group the concat of [B, C, P…] along channels is already that.
+  const grouped = groups === 1 ? windows : windows.map((v) => b.node("Reshape", [v, b.int64([batch, groups, perGroup, places])]));
+  const joined = grouped.length === 1 ? (grouped[0] as Value) : b.node("Concat", grouped, { axis: groups === 1 ? 1 : 2 });
+  const rows = kernelSize(kernel) * perGroup;
+  const columns = b.node("Reshape", [joined, b.int64([batch, groups, rows, places])]);
+  const cotangent = b.node("Reshape", [g, b.int64([batch, groups, outChannels / groups, places])]);
+  const product = b.supports("FusedMatMul")
+    ? b.node("FusedMatMul", [cotangent, columns], { transA: 0, transB: 1 }, "com.microsoft")
+    : b.node("MatMul", [cotangent, b.node("Transpose", [columns], { perm: [0, 1, 3, 2] })]);
+  const total = batch === 1 ? product : b.node("ReduceSum", [product, b.int64([0])], { keepdims: 0 });
+  // [G, O/G, taps, C/G] → [O, C/G, taps] → [O, C/G, K]
+  const apart = b.node("Reshape", [total, b.int64([outChannels, kernelSize(kernel), perGroup])]);
+  return b.node("Reshape", [b.node("Transpose", [apart], { perm: [0, 2, 1] }), b.int64([outChannels, perGroup, ...kernel])]);
+}
+
+const kernelSize = sizeOf;
+
+/** Every position in the kernel, last axis fastest. */
+function taps(kernel: Shape): number[][] {
+  return kernel.reduce<number[][]>((all, k) => all.flatMap((tap) => Array.from({ length: k }, (_, i) => [...tap, i])), [[]]);
+}
+
+function inputGradient(g: Tensor, w: Tensor, geometry: Geometry, spatial: Shape): Tensor {
+  return one(convTransposePrimitive.bind([g, w], { ...geometry, spatial }));
+}
+
+function kernelGradient(x: Tensor, g: Tensor, geometry: Geometry, kernel: Shape): Tensor {
+  return one(convKernelGradientPrimitive.bind([x, g], { ...geometry, kernel }));
+}
+
+/** Sizes per spatial axis; one number stands for all axes. */
+export type PerAxis<T = number> = T | readonly T[];
+
+export interface ConvOptions {
+  readonly stride?: PerAxis;
+  /** Zeros on both sides of each axis, or [before, after] per axis. */
+  readonly padding?: PerAxis | readonly (readonly [number, number])[];
+  readonly dilation?: PerAxis;
+  readonly groups?: number;
+}
+
+function geometryOf(op: string, axes: number, { stride = 1, padding = 0, dilation = 1, groups = 1 }: ConvOptions): Geometry {
+  const spread = <T>(what: string, value: T | readonly T[]): readonly T[] => {
+    const list = Array.isArray(value) ? (value as readonly T[]) : Array.from({ length: axes }, () => value as T);
+    if (list.length !== axes) throw new ShapeError(op, `expected ${what} for ${axes} spatial axes, got ${JSON.stringify(value)}`);
+    return list;
+  };
+  const pads = spread<number | readonly [number, number]>("padding", padding as PerAxis<number | readonly [number, number]>);
+  return {
+    strides: spread("stride", stride),
+    dilations: spread("dilation", dilation),
+    pads: pads.map((p) => (typeof p === "number" ? [p, p] : p)),
+    groups,
+  };
+}
+
+function checkConv(op: string, x: Tensor, w: Tensor, channels: number, expected: number): number {
+  const axes = x.shape.length - 2;
+  if (axes < 1 || axes > 3 || w.shape.length !== x.shape.length || x.dtype !== "float32" || w.dtype !== "float32") {
+    throw new ShapeError(
+      op,
+      `expected float32 [B, C, …] and a kernel of the same rank with 1 to 3 spatial axes, got ${typeName(x)} and ${typeName(w)}`,
+    );
+  }
+  if (channels !== expected)
+    throw new ShapeError(op, `expected ${expected} input channels for the kernel ${typeName(w)}, got ${typeName(x)}`);
+  return axes;
+}
+
+/**
+ * Convolution (cross-correlation, as in PyTorch).
+ *
+ * @param x [B, C, ...S]
+ * @param w [O, C/groups, ...K]
+ * @returns [B, O, ...P]
+ */
+export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
+  const groups = options.groups ?? 1;
+  const axes = checkConv("conv", x, w, x.shape[1] as number, (w.shape[1] as number) * groups);
+  const geometry = geometryOf("conv", axes, options);
+  if ((w.shape[0] as number) % groups !== 0)
+    throw new ShapeError("conv", `expected output channels divisible by ${groups} groups, got ${typeName(w)}`);
+  if (outputDims(x.shape.slice(2), w.shape.slice(2), geometry).some((d) => d < 1)) {
+    throw new ShapeError(
+      "conv",
+      `the kernel ${typeName(w)} does not fit into ${typeName(x)}`,
+      "Add padding or use a smaller kernel.",
+    );
+  }
+  return one(convPrimitive.bind([x, w], geometry));
+}
+
+/**
+ * Transposed convolution: the gradient of a convolution for its input, used to upsample.
+ *
+ * @param x [B, C, ...P]
+ * @param w [C, O/groups, ...K]
+ * @returns [B, O, ...S] with S = stride (P - 1) + dilation (K - 1) + 1 - padding + outputPadding
+ */
+export function convTranspose(
+  x: Tensor,
+  w: Tensor,
+  { outputPadding = 0, ...options }: ConvOptions & { readonly outputPadding?: number } = {},
+): Tensor {
+  const axes = checkConv("convTranspose", x, w, x.shape[1] as number, w.shape[0] as number);
+  const geometry = geometryOf("convTranspose", axes, options);
+  const spatial = x.shape.slice(2).map((p, i) => {
+    const [low, high] = geometry.pads[i] as readonly [number, number];
+    const reach = effective(w.shape[i + 2] as number, geometry.dilations[i] as number);
+    return (geometry.strides[i] as number) * (p - 1) + reach - low - high + outputPadding;
+  });
+  if (spatial.some((s) => s < 1)) throw new ShapeError("convTranspose", `nothing is left of ${typeName(x)} after padding`);
+  return inputGradient(x, w, geometry, spatial);
+}

@@ -1,0 +1,260 @@
+/**
+ * Compiling: a function of symbolic tensors becomes one graph that ONNX Runtime executes.
+ *
+ * The function is called once, with placeholders shaped like the example inputs; what it returns is lowered to ONNX and
+ * loaded. Running feeds arrays in and gets arrays out. State that a step replaces (parameters, optimizer moments) can be
+ * donated: its buffers are then reused for the new state, so that training never grows.
+ */
+import { input } from "../core/builtin.ts";
+import { type RandomParams, randomParams, TracedKey } from "../core/random.ts";
+import { isTensor, reachable, type Tensor, typeName } from "../core/tensor.ts";
+import { buildModel, canShareBuffer, encodeModel } from "../onnx/index.ts";
+import { HeptagenError } from "../util/errors.ts";
+import { allocate, isNdArray, type NdArray, sameShape, sizeOf } from "../util/ndarray.ts";
+import { fillBernoulli, fillNormal, fillUniform, fold, isKey, type Key, randint } from "../util/random.ts";
+import { flatten, mapTree } from "../util/tree.ts";
+import { type Device, defaultDevice } from "./devices.ts";
+import { Session } from "./session.ts";
+
+/** What a compiled function takes as leaves: arrays, and keys for randomness. */
+export type Leaf = NdArray | Key;
+
+/** The type a function sees in place of a runtime value: arrays become tensors, keys become traced keys. */
+export type Traced<T> = T extends NdArray ? Tensor : T extends Key ? TracedKey : { [K in keyof T]: Traced<T[K]> };
+
+/** The type a caller gets in place of a symbolic value. */
+export type Concrete<T> = T extends Tensor ? NdArray : { [K in keyof T]: Concrete<T[K]> };
+
+export interface CompileOptions {
+  /** Where to run; the best of this machine unless told (see `defaultDevice`). */
+  readonly device?: Device;
+  /** Arguments whose arrays are given up: output i (the function then returns an array) replaces argument i, in its buffers. */
+  readonly donate?: readonly number[];
+  readonly threads?: number;
+  /** Writes ONNX Runtime's profile to files with this prefix. */
+  readonly profile?: string;
+}
+
+/** A compiled function. */
+export interface Executable<Args extends readonly unknown[], Out> {
+  readonly device: Device;
+  /** The ONNX model behind it. */
+  readonly model: Uint8Array;
+  /**
+   * Runs the graph on arrays shaped like the examples.
+   *
+   * @throws HeptagenError `runtime/input` when an array differs in shape or type, or was donated before
+   */
+  run(...args: Args): Promise<Out>;
+  dispose(): Promise<void>;
+}
+
+const isLeaf = (value: unknown): value is Leaf => isNdArray(value) || isKey(value);
+
+/** An argument leaf: where it is, what it must look like and its name in the graph. */
+interface Slot {
+  readonly path: string;
+  readonly name: string;
+  /** undefined for a key. */
+  readonly tensor: Tensor | undefined;
+}
+
+/**
+ * Compiles `fn` for inputs shaped like the examples.
+ *
+ * @param examples one tree of arrays (or keys) per argument; only shapes and types matter
+ * @example
+ * const step = await compile((w, x) => [sub(w, mul(grad(loss)(w, x), 0.1))], [w, x], { donate: [0] });
+ * [w] = await step.run(w, x);
+ */
+export async function compile<Args extends readonly unknown[], Out>(
+  fn: (...args: { [I in keyof Args]: Traced<Args[I]> }) => Out,
+  examples: Args,
+  { device, donate = [], threads, profile }: CompileOptions = {},
+): Promise<Executable<Args, Concrete<Out>>> {
+  const target = device ?? (await defaultDevice()).device;
+  const slots: Slot[] = [];
+  const traced = mapTree(examples, isLeaf, (leaf: Leaf, path) => {
+    const position = slots.length;
+    const tensor = isKey(leaf) ? undefined : input({ shape: leaf.shape, dtype: leaf.dtype });
+    slots.push({ path, name: `in_${position}_${path}`, tensor });
+    return tensor ?? new TracedKey(position);
+  });
+  // The mapped type of the arguments follows the examples' structure, which mapTree keeps.
+  const out = fn(...(traced as unknown as { [I in keyof Args]: Traced<Args[I]> }));
+  const outputs = flatten(out, isTensor).map(({ leaf, path }) => ({ tensor: leaf, path, name: `out_${path}` }));
+
+  const draws = findDraws(outputs.map(({ tensor }) => tensor));
+  const tensorSlots = slots.filter((slot): slot is Slot & { tensor: Tensor } => slot.tensor !== undefined);
+  const model = buildModel(
+    {
+      inputs: [
+        ...tensorSlots.map(({ name, tensor }) => [name, tensor] as const),
+        ...draws.flatMap(({ name, tensors }) => tensors.map((tensor) => [name, tensor] as const)),
+      ],
+      outputs: outputs.map(({ name, tensor }) => [name, tensor] as const),
+    },
+    {},
+  );
+  const donations = pairDonations(donate, tensorSlots, outputs);
+  const shared = canShareBuffer(model, donations);
+  const bytes = encodeModel(model);
+  const session = await Session.create(bytes, { device: target, ...(threads && { threads }), ...(profile && { profile }) });
+
+  /** For each output that replaces an input: the buffer it is written into, or undefined to write over the input. */
+  const spares = new Map<string, { input: string; spare: NdArray | undefined }>();
+  donations.forEach(([from, to], i) => {
+    const slot = tensorSlots.find(({ name }) => name === from) as Slot & { tensor: Tensor };
+    spares.set(to, { input: from, spare: shared[i] ? undefined : blank(slot.tensor) });
+  });
+  const noise = new Map(draws.map(({ name, params, tensors }) => [name, { params, array: blank(tensors[0] as Tensor) }]));
+  const consumed = new WeakSet<NdArray>();
+
+  return {
+    device: target,
+    model: bytes,
+    async run(...args) {
+      const leaves = flatten(args, isLeaf);
+      checkArguments(leaves, slots, consumed);
+      const feeds = new Map<string, NdArray>();
+      leaves.forEach(({ leaf }, i) => {
+        if (!isKey(leaf)) feeds.set((slots[i] as Slot).name, leaf);
+      });
+      for (const [name, { params, array }] of noise) {
+        fillNoise(params, leaves[params.argument]?.leaf as Key, array);
+        feeds.set(name, array);
+      }
+      const fetches = new Map<string, NdArray | undefined>();
+      for (const { name } of outputs) {
+        const place = spares.get(name);
+        fetches.set(name, place && (place.spare ?? feeds.get(place.input)));
+      }
+      const results = await session.run(feeds, fetches);
+      for (const [name, place] of spares) {
+        const old = feeds.get(place.input) as NdArray;
+        consumed.add(old);
+        if (place.spare) place.spare = { ...old };
+        const written = results.get(name) as NdArray;
+        // A new object for the new state: the old one stays marked as given up.
+        results.set(name, { dtype: written.dtype, shape: written.shape, data: written.data });
+      }
+      let next = 0;
+      return mapTree(out, isTensor, () => results.get((outputs[next++] as { name: string }).name)) as Concrete<Out>;
+    },
+    dispose: () => session.dispose(),
+  };
+}
+
+function blank({ dtype, shape }: Tensor): NdArray {
+  return { dtype, shape, data: allocate(dtype, sizeOf(shape)) };
+}
+
+/** The random draws a graph needs; equal draws (same key, names, distribution and shape) share one input. */
+function findDraws(outputs: readonly Tensor[]): { name: string; params: RandomParams; tensors: Tensor[] }[] {
+  const draws = new Map<string, { name: string; params: RandomParams; tensors: Tensor[] }>();
+  for (const node of reachable(outputs)) {
+    const [tensor] = node.outputs;
+    const params = tensor && randomParams(tensor);
+    if (!tensor || !params) continue;
+    const key = JSON.stringify(params);
+    const draw = draws.get(key) ?? { name: `random_${draws.size}`, params, tensors: [] };
+    draw.tensors.push(tensor);
+    draws.set(key, draw);
+  }
+  return [...draws.values()];
+}
+
+function fillNoise({ names, distribution }: RandomParams, key: Key, { data }: NdArray): void {
+  const own = names.reduce(fold, key);
+  if (distribution.kind === "uniform") fillUniform(own, data as Float32Array);
+  else if (distribution.kind === "normal") fillNormal(own, data as Float32Array);
+  else if (distribution.kind === "bernoulli") fillBernoulli(own, distribution.probability, data as Uint8Array);
+  else randint(own, distribution.low, distribution.high, data as Int32Array);
+}
+
+/** Pairs each leaf of a donated argument with the output that replaces it. */
+function pairDonations(
+  donate: readonly number[],
+  slots: readonly (Slot & { tensor: Tensor })[],
+  outputs: readonly { name: string; path: string; tensor: Tensor }[],
+): (readonly [string, string])[] {
+  return donate.flatMap((argument) => {
+    const belongs = (path: string) => path === `${argument}` || path.startsWith(`${argument}.`);
+    const mine = slots.filter(({ path }) => belongs(path));
+    const theirs = new Map(outputs.filter(({ path }) => belongs(path)).map((output) => [output.path, output]));
+    return mine.map(({ path, name, tensor }) => {
+      const output = theirs.get(path);
+      if (!output || typeName(output.tensor) !== typeName(tensor)) {
+        throw new HeptagenError(
+          "compile/donate",
+          `compile: argument ${argument} is donated, so output ${argument} must have its structure; expected ${typeName(tensor)} at "${path}", got ${output ? typeName(output.tensor) : "nothing"}`,
+          { next: "Return an array whose element at the donated position is the new value of that argument." },
+        );
+      }
+      return [name, output.name] as const;
+    });
+  });
+}
+
+function checkArguments(
+  leaves: readonly { leaf: Leaf; path: string }[],
+  slots: readonly Slot[],
+  consumed: WeakSet<NdArray>,
+): void {
+  slots.forEach(({ path, tensor }, i) => {
+    const given = leaves[i];
+    const fits = given?.path === path && (tensor ? isNdArray(given.leaf) && sameType(given.leaf, tensor) : isKey(given.leaf));
+    if (!fits) {
+      const got = !given
+        ? "nothing"
+        : given.path !== path
+          ? `"${given.path}"`
+          : isKey(given.leaf)
+            ? "a key"
+            : typeName(given.leaf);
+      throw new HeptagenError("runtime/input", `run: expected ${tensor ? typeName(tensor) : "a key"} at "${path}", got ${got}`, {
+        next: "A compiled function takes the shapes it was compiled for; compile again for others.",
+      });
+    }
+    if (isNdArray(given.leaf) && consumed.has(given.leaf)) {
+      throw new HeptagenError(
+        "runtime/donated",
+        `run: the array at "${path}" was given up to an earlier run, which reused its memory`,
+        {
+          next: "Use the array that run returned in its place.",
+        },
+      );
+    }
+  });
+  if (leaves.length > slots.length) {
+    throw new HeptagenError(
+      "runtime/input",
+      `run: expected ${slots.length} arrays, got ${leaves.length}: "${leaves[slots.length]?.path}" is one too many`,
+    );
+  }
+}
+
+function sameType(array: NdArray, tensor: Tensor): boolean {
+  return array.dtype === tensor.dtype && sameShape(array.shape, tensor.shape);
+}
+
+/**
+ * A function that compiles itself for each new signature (shapes, types and structure of its arguments) and keeps what it
+ * compiled.
+ *
+ * @example const f = jit((x: Tensor) => softmax(x)); await f(a); await f(b);
+ */
+export function jit<Args extends readonly unknown[], Out>(
+  fn: (...args: { [I in keyof Args]: Traced<Args[I]> }) => Out,
+  options: CompileOptions = {},
+): (...args: Args) => Promise<Concrete<Out>> {
+  const cache = new Map<string, Promise<Executable<Args, Concrete<Out>>>>();
+  return async (...args) => {
+    const signature = flatten(args, isLeaf)
+      .map(({ leaf, path }) => `${path}:${isKey(leaf) ? "key" : typeName(leaf)}`)
+      .join(" ");
+    const executable = cache.get(signature) ?? compile<Args, Out>(fn, args, options);
+    cache.set(signature, executable);
+    return (await executable).run(...args);
+  };
+}

@@ -1,0 +1,102 @@
+/** One loaded graph: the only place that hands memory to ONNX Runtime and takes it back. */
+import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
+import { HeptagenError } from "../util/errors.ts";
+import type { DType, NdArray, NumericArray } from "../util/ndarray.ts";
+import { type Device, loadRuntime, type Ort } from "./devices.ts";
+
+export interface SessionOptions {
+  readonly device: Device;
+  /** Threads of one operator; every core unless told. */
+  readonly threads?: number;
+  /** Writes ONNX Runtime's profile to files with this prefix. */
+  readonly profile?: string;
+}
+
+export class Session {
+  readonly device: Device;
+  readonly #ort: Ort;
+  readonly #session: InferenceSession;
+  /** Views of arrays that were fed or fetched before, so that a training loop makes no new ones. */
+  readonly #tensors = new WeakMap<NdArray, OrtTensor>();
+
+  private constructor(ort: Ort, session: InferenceSession, device: Device) {
+    this.#ort = ort;
+    this.#session = session;
+    this.device = device;
+  }
+
+  /**
+   * Loads a model onto a device.
+   *
+   * @throws HeptagenError `runtime/load` with ONNX Runtime's reason
+   */
+  static async create(model: Uint8Array, { device, threads, profile }: SessionOptions): Promise<Session> {
+    const ort = await loadRuntime(device);
+    if (device === "wasm" && threads) ort.env.wasm.numThreads = threads;
+    try {
+      const session = await ort.InferenceSession.create(model, {
+        executionProviders: [device],
+        graphOptimizationLevel: "all",
+        logSeverityLevel: 3,
+        ...(threads && { intraOpNumThreads: threads }),
+        ...(profile && { enableProfiling: true, profileFilePrefix: profile }),
+      });
+      return new Session(ort, session, device);
+    } catch (cause) {
+      throw new HeptagenError("runtime/load", `ONNX Runtime could not load the graph on "${device}": ${messageOf(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  /**
+   * Runs the graph. Outputs with an array to write into are written there; the others are new arrays.
+   *
+   * @throws HeptagenError `runtime/run` with ONNX Runtime's reason
+   */
+  async run(
+    feeds: ReadonlyMap<string, NdArray>,
+    fetches: ReadonlyMap<string, NdArray | undefined>,
+  ): Promise<Map<string, NdArray>> {
+    const inputs: Record<string, OrtTensor> = {};
+    for (const [name, array] of feeds) inputs[name] = this.#view(array);
+    const outputs: Record<string, OrtTensor | null> = {};
+    for (const [name, array] of fetches) outputs[name] = array ? this.#view(array) : null;
+    let results: Awaited<ReturnType<InferenceSession["run"]>>;
+    try {
+      results = await this.#session.run(inputs, outputs);
+    } catch (cause) {
+      throw new HeptagenError("runtime/run", `ONNX Runtime failed on "${this.device}": ${messageOf(cause)}`, { cause });
+    }
+    const arrays = new Map<string, NdArray>();
+    for (const [name, into] of fetches) arrays.set(name, receive(results[name] as OrtTensor, into));
+    return arrays;
+  }
+
+  /** Frees the graph and writes the profile, if one was asked for. */
+  async dispose(): Promise<void> {
+    this.#session.endProfiling();
+    await this.#session.release();
+  }
+
+  #view(array: NdArray): OrtTensor {
+    const known = this.#tensors.get(array);
+    if (known) return known;
+    // ONNX Runtime's constructor is overloaded per type; dtype and data always belong together in an NdArray.
+    const tensor = new this.#ort.Tensor(array.dtype as "float32", array.data as Float32Array, array.shape);
+    this.#tensors.set(array, tensor);
+    return tensor;
+  }
+}
+
+/** The result as an NdArray; some runtimes return a copy instead of writing into the array they were given. */
+function receive(tensor: OrtTensor, into: NdArray | undefined): NdArray {
+  const data = tensor.data as NumericArray;
+  if (!into) return { dtype: tensor.type as DType, shape: tensor.dims, data };
+  if (into.data !== data) (into.data as Float32Array).set(data as Float32Array);
+  return into;
+}
+
+function messageOf(cause: unknown): string {
+  return (cause instanceof Error ? cause.message : String(cause)).trim();
+}
