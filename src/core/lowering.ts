@@ -81,11 +81,11 @@ export function lower(b: Lowering, outputs: readonly Tensor[], env: Map<Tensor, 
   const used = new Set<Tensor>(outputs);
   for (const node of nodes) for (const input of node.inputs) used.add(input);
   for (const node of nodes) lowerNode(b, node, used, env);
-  return outputs.map((output) => valueOf(output, env));
+  return outputs.map((output) => lookUp(output, env));
 }
 
 function lowerNode(b: Lowering, node: Node, used: ReadonlySet<Tensor>, env: Map<Tensor, Value>): void {
-  const inputs = node.inputs.map((input) => valueOf(input, env));
+  const inputs = node.inputs.map((input) => lookUp(input, env));
   const params = node.primitive.key ? node.primitive.key(node.params) : JSON.stringify(node.params);
   const key = params === null ? null : `${node.primitive.name} ${params} ${inputs.join(" ")}`;
   const signature = {
@@ -103,7 +103,7 @@ function lowerNode(b: Lowering, node: Node, used: ReadonlySet<Tensor>, env: Map<
   });
 }
 
-function valueOf(tensor: Tensor, env: ReadonlyMap<Tensor, Value>): Value {
+function lookUp(tensor: Tensor, env: ReadonlyMap<Tensor, Value>): Value {
   const value = env.get(tensor);
   if (value !== undefined) return value;
   throw new Error(`lowering: ${tensor} has no value (its node is ${tensor.node.primitive.name})`);
