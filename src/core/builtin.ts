@@ -6,7 +6,7 @@ import type { NdArray } from "../util/ndarray.ts";
 import { definePrimitive } from "./primitive.ts";
 import { ShapeError, Tensor, type TensorType, typeName } from "./tensor.ts";
 
-const inputPrimitive = definePrimitive<TensorType>({
+export const inputPrimitive = definePrimitive<TensorType>({
   name: "input",
   infer: (_, type) => [{ shape: type.shape, dtype: type.dtype }],
   key: () => null,
@@ -20,7 +20,7 @@ export function input(type: TensorType): Tensor {
   return one(inputPrimitive.bind([], type));
 }
 
-const constantPrimitive = definePrimitive<NdArray>({
+export const constantPrimitive = definePrimitive<NdArray>({
   name: "constant",
   infer: (_, array) => [array],
   key: () => null,
@@ -55,7 +55,7 @@ export function scalarConstant(value: number | boolean, dtype: TensorType["dtype
   }
 }
 
-const zerosPrimitive = definePrimitive<TensorType>({
+export const zerosPrimitive = definePrimitive<TensorType>({
   name: "zeros",
   infer: (_, type) => [type],
   lower(b, _, { shape, dtype }) {
@@ -69,7 +69,7 @@ export function zerosLike(type: TensorType): Tensor {
   return one(zerosPrimitive.bind([], { shape: type.shape, dtype: type.dtype }));
 }
 
-const identityPrimitive = definePrimitive<{ readonly stop: boolean }>({
+export const identityPrimitive = definePrimitive<{ readonly stop: boolean }>({
   name: "identity",
   infer: ([x]) => [x],
   vjp: ([ct], _in, _out, { stop }) => [stop ? null : ct],
@@ -86,7 +86,7 @@ export function stopGradient(x: Tensor): Tensor {
   return one(identityPrimitive.bind([x], { stop: true }));
 }
 
-const accumulatePrimitive = definePrimitive<Record<string, never>>({
+export const accumulatePrimitive = definePrimitive<Record<string, never>>({
   name: "accumulate",
   infer(inputs) {
     const [first] = inputs;
@@ -103,7 +103,7 @@ export function accumulate(tensors: readonly Tensor[]): Tensor {
   return rest.length === 0 ? first : one(accumulatePrimitive.bind(tensors, {}));
 }
 
-const barrierPrimitive = definePrimitive<Record<string, never>>({
+export const barrierPrimitive = definePrimitive<Record<string, never>>({
   name: "barrier",
   infer: (inputs) => inputs.slice(1),
   vjp: (cts) => [null, ...cts],
@@ -129,7 +129,7 @@ interface CustomParams {
   readonly backward: (residuals: readonly Tensor[], cotangents: readonly (Tensor | null)[]) => readonly (Tensor | null)[];
 }
 
-const customPrimitive = definePrimitive<CustomParams>({
+export const customPrimitive = definePrimitive<CustomParams>({
   name: "custom",
   infer: (inputs, { args, results }) => inputs.slice(args, args + results),
   vjp(cts, inputs, _out, { args, results, backward }) {

@@ -43,7 +43,7 @@ export interface RandomParams {
 
 const dtypes = { uniform: "float32", normal: "float32", bernoulli: "bool", integer: "int32" } as const;
 
-const randomPrimitive = definePrimitive<RandomParams>({
+export const randomPrimitive = definePrimitive<RandomParams>({
   name: "random",
   random: true,
   infer: (_, { distribution, shape }) => [{ shape, dtype: dtypes[distribution.kind] }],

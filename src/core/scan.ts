@@ -18,7 +18,7 @@ import { definePrimitive, type Primitive } from "./primitive.ts";
 import { isTensor, type Node, nodeCount, reachable, ShapeError, Tensor, type TensorType, typeName } from "./tensor.ts";
 
 /** A loop's inside: placeholders first, then the captured outside tensors as they are. */
-interface Body {
+export interface Body {
   readonly placeholders: readonly Tensor[];
   readonly captures: readonly Tensor[];
   /** May grow at the end; see `stacked`. */
@@ -27,7 +27,7 @@ interface Body {
   readonly since: number;
 }
 
-interface ScanParams {
+export interface ScanParams {
   readonly body: Body;
   /** How many tensors are carried, and how many are scanned over. */
   readonly carries: number;
@@ -36,7 +36,7 @@ interface ScanParams {
   readonly reverse: boolean;
 }
 
-const scanPrimitive: Primitive<ScanParams> = definePrimitive<ScanParams>({
+export const scanPrimitive: Primitive<ScanParams> = definePrimitive<ScanParams>({
   name: "scan",
   infer: (_, { body, carries, length }) =>
     body.outputs.map((o, i) => ({ dtype: o.dtype, shape: i < carries ? o.shape : [length, ...o.shape] })),
@@ -224,12 +224,12 @@ function lowerScan(b: Lowering, inputs: readonly Value[], params: ScanParams, si
   return all;
 }
 
-interface WhileParams {
+export interface WhileParams {
   readonly body: Body;
   readonly limit: number;
 }
 
-const whilePrimitive: Primitive<WhileParams> = definePrimitive<WhileParams>({
+export const whilePrimitive: Primitive<WhileParams> = definePrimitive<WhileParams>({
   name: "whileLoop",
   infer: (_, { body }) => body.outputs.slice(1),
   key: () => null,
