@@ -6,7 +6,7 @@
  */
 import { constant } from "../core/builtin.ts";
 import { ShapeError, type Tensor, typeName } from "../core/tensor.ts";
-import { add, concat, cos, matmul, mul, reshape, sin, slice, softmax, sub, where } from "../ops/index.ts";
+import { add, concat, cos, matmul, mul, reshape, sin, slice, softmax, split, sub, where } from "../ops/index.ts";
 
 /** What a masked score becomes: far below any real score, yet finite, so that an all-masked row stays a number. */
 const masked = -1e9;
@@ -36,7 +36,10 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): { out
   const [batch, heads, queries, width] = q.shape as [number, number, number, number];
   const [, groups, keys] = k.shape as [number, number, number];
   if (q.shape.length !== 4 || k.shape.length !== 4 || heads % groups !== 0 || k.shape[3] !== width) {
-    throw new ShapeError("attention", `expected q [B, H, T, D] and k [B, K, S, D] with K dividing H, got ${typeName(q)} and ${typeName(k)}`);
+    throw new ShapeError(
+      "attention",
+      `expected q [B, H, T, D] and k [B, K, S, D] with K dividing H, got ${typeName(q)} and ${typeName(k)}`,
+    );
   }
   const perGroup = heads / groups;
   const folded = reshape(mul(q, width ** -0.5), [batch, groups, perGroup * queries, width]); // [B, K, G·T, D]
@@ -45,6 +48,30 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, mask?: Tensor): { out
   const weights = softmax(scores); // [B, K, G·T, S]
   const out = matmul(weights, v); // [B, K, G·T, D]
   return { out: reshape(out, q.shape), weights: reshape(weights, [batch, heads, queries, keys]) };
+}
+
+/** Keys and values [B, K, S, D] and the scores to add for them [S]. */
+export interface Part {
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly mask: Tensor;
+}
+
+/**
+ * Attention over keys and values that lie in several tensors, as if they were joined, without joining them.
+ *
+ * @param q [B, H, T, D]
+ * @returns [B, H, T, D]
+ */
+export function attentionInParts(q: Tensor, parts: readonly Part[]): Tensor {
+  const [batch, heads, queries, width] = q.shape as [number, number, number, number];
+  const groups = parts[0]?.k.shape[1] as number;
+  const folded = reshape(mul(q, width ** -0.5), [batch, groups, (heads / groups) * queries, width]); // [B, K, G·T, D]
+  const scores = parts.map(({ k, mask }) => add(matmul(folded, k, { transposeB: true }), mask)); // [B, K, G·T, S] each
+  const sizes = parts.map(({ k }) => k.shape[2] as number);
+  const weights = split(softmax(concat(scores, -1)), sizes, -1);
+  const out = parts.map(({ v }, i) => matmul(weights[i] as Tensor, v)).reduce((a, b) => add(a, b));
+  return reshape(out, q.shape);
 }
 
 /** Cosines and sines of the angles position · base^(-2i/D): each [T, D/2]. */

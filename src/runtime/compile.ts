@@ -12,7 +12,7 @@ import { buildModel, canShareBuffer, encodeModel } from "../onnx/index.ts";
 import { HeptagenError } from "../util/errors.ts";
 import { allocate, isNdArray, type NdArray, sameShape, sizeOf } from "../util/ndarray.ts";
 import { fillBernoulli, fillNormal, fillUniform, fold, isKey, type Key, randint } from "../util/random.ts";
-import { flatten, mapTree } from "../util/tree.ts";
+import { flatten, mapTree, type Tree } from "../util/tree.ts";
 import { type Device, defaultDevice } from "./devices.ts";
 import { Session } from "./session.ts";
 
@@ -20,10 +20,20 @@ import { Session } from "./session.ts";
 export type Leaf = NdArray | Key;
 
 /** The type a function sees in place of a runtime value: arrays become tensors, keys become traced keys. */
-export type Traced<T> = T extends NdArray ? Tensor : T extends Key ? TracedKey : { [K in keyof T]: Traced<T[K]> };
+export type Traced<T> = [Tree<NdArray>] extends [T]
+  ? Tree<Tensor>
+  : T extends NdArray
+    ? Tensor
+    : T extends Key
+      ? TracedKey
+      : { [K in keyof T]: Traced<T[K]> };
 
 /** The type a caller gets in place of a symbolic value. */
-export type Concrete<T> = T extends Tensor ? NdArray : { [K in keyof T]: Concrete<T[K]> };
+export type Concrete<T> = [Tree<Tensor>] extends [T]
+  ? Tree<NdArray>
+  : T extends Tensor
+    ? NdArray
+    : { [K in keyof T]: Concrete<T[K]> };
 
 export interface CompileOptions {
   /** Where to run; the best of this machine unless told (see `defaultDevice`). */

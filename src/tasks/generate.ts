@@ -1,0 +1,220 @@
+/**
+ * Generating text token by token, in compiled chunks.
+ *
+ * The prompt is read once into a memory (a KV cache, a recurrent state). Then one graph writes a chunk of tokens: choosing a
+ * token, reading it and scoring the next are steps of one loop inside ONNX Runtime, so JavaScript runs once per chunk, not
+ * per token. Between chunks tokens are handed out (streaming), and reading may start over: when the memory is full it
+ * doubles, and when the model's context is full the last half of the text is read again.
+ */
+import type { Tensor, TracedKey } from "../core/index.ts";
+import { scan } from "../core/scan.ts";
+import type { LanguageModel } from "../models/language-model.ts";
+import { markSeen, type SamplingOptions, sampleToken, samplingDefaults } from "../nn/sampling.ts";
+import { arange, logSoftmax, reshape, takeAlongAxis, uniform } from "../ops/index.ts";
+import { compile, type Device, type Executable } from "../runtime/index.ts";
+import { HeptagenError } from "../util/errors.ts";
+import { type NdArray, ndarray } from "../util/ndarray.ts";
+import { fold, type Key, key } from "../util/random.ts";
+import type { Tree } from "../util/tree.ts";
+
+export interface GenerateOptions extends Partial<SamplingOptions> {
+  /** How many samples to write side by side; 1 unless told. */
+  readonly samples?: number;
+  /** Tokens to write; 256 unless told. */
+  readonly maxTokens?: number;
+  readonly seed?: number;
+  /** Also give each token's log-probability under the model (in nats, before temperature and cuts). */
+  readonly logProbabilities?: boolean;
+  /** Tokens written between two looks from outside; 32 unless told. */
+  readonly chunk?: number;
+  /** Longest text the model can read at once. */
+  readonly context: number;
+  readonly device?: Device;
+}
+
+/** Tokens just written: `tokens[b]` continues sample b. */
+export interface GeneratedChunk {
+  readonly tokens: readonly Int32Array[];
+  readonly logProbabilities: readonly Float32Array[] | undefined;
+}
+
+type Params = Tree<NdArray>;
+type Memory = Tree<NdArray>;
+interface Written {
+  readonly tokens: NdArray;
+  readonly logProbabilities?: NdArray;
+  readonly state: State;
+}
+interface State {
+  readonly logits: NdArray;
+  readonly memory: Memory;
+  readonly seen?: NdArray;
+}
+
+/** Smallest memory worth having: growing it means reading everything again. */
+const leastRoom = 64;
+
+/**
+ * Writes continuations of a prompt.
+ *
+ * @param prompt token ids, at least one
+ * @returns chunks of tokens as they are written, `maxTokens` per sample in all
+ * @throws HeptagenError `generate/prompt` when the prompt is empty
+ * @example for await (const { tokens } of generate(transformer, config, params, ids, { context: 64 })) print(tokens[0]);
+ */
+export async function* generate<Config>(
+  model: LanguageModel<Config>,
+  config: Config,
+  params: Params,
+  prompt: Int32Array,
+  { samples = 1, maxTokens = 256, seed = 0, logProbabilities = false, chunk = 32, context, device, ...given }: GenerateOptions,
+): AsyncGenerator<GeneratedChunk> {
+  if (prompt.length === 0) {
+    throw new HeptagenError("generate/prompt", "generate: expected a prompt of at least one token, got none", {
+      next: "Start with a newline or the model's end-of-text token.",
+    });
+  }
+  const options: SamplingOptions = { ...samplingDefaults, ...given };
+  const step = Math.min(chunk, Math.max(1, context >> 1));
+  const texts = Array.from({ length: samples }, () => Array.from(prompt));
+  const readers = new Map<number, Executable<[Params, NdArray, NdArray], State>>();
+  const writers = new Map<number, Executable<[Params, State, Key], Written>>();
+  const root = fold(key(seed), "generate");
+  let room = 0;
+  let held = 0;
+  let state: State | undefined;
+
+  try {
+    for (let done = 0, round = 0; done < maxTokens; round++) {
+      if (!state || held + step > room) {
+        // Read (again): everything that leaves room for a chunk, or the last half when the context is full.
+        const length = texts[0]?.length as number;
+        const kept = length + step <= context ? length : Math.min(length, Math.max(1, context - Math.max(step, context >> 1)));
+        room = roomFor(kept + step, context);
+        held = kept;
+        const reader = readers.get(room) ?? (await compileReader(model, config, params, samples, room, device));
+        readers.set(room, reader);
+        const read: State = await reader.run(params, lastTokens(texts, kept, room), ndarray("int32", [], [kept]));
+        state = options.repetitionPenalty === 1 ? read : { ...read, seen: occurrences(texts, read.logits.shape[1] as number) };
+      }
+      const writer: Executable<[Params, State, Key], Written> =
+        writers.get(room) ?? (await compileWriter(model, config, params, state, step, options, logProbabilities, device));
+      writers.set(room, writer);
+      const written: Written = await writer.run(params, state, fold(root, round));
+      state = written.state;
+      held += step;
+      const count = Math.min(step, maxTokens - done);
+      const tokens = columns(written.tokens.data as Int32Array, samples, count);
+      tokens.forEach((column, b) => {
+        texts[b]?.push(...column);
+      });
+      const logs = written.logProbabilities && columns(written.logProbabilities.data as Float32Array, samples, count);
+      yield { tokens, logProbabilities: logs };
+      done += count;
+    }
+  } finally {
+    for (const executable of [...readers.values(), ...writers.values()]) await executable.dispose();
+  }
+}
+
+/** The memory's size for so many tokens: a power of two, at most the context, so that few different graphs are compiled. */
+function roomFor(tokens: number, context: number): number {
+  let room = Math.min(leastRoom, context);
+  while (room < tokens) room = Math.min(2 * room, context);
+  return room;
+}
+
+/** The last `kept` tokens of each text, followed by zeros that do not count: int32 [B, room]. */
+function lastTokens(texts: readonly number[][], kept: number, room: number): NdArray {
+  const data = new Int32Array(texts.length * room);
+  texts.forEach((text, b) => {
+    data.set(text.slice(text.length - kept), b * room);
+  });
+  return { dtype: "int32", shape: [texts.length, room], data };
+}
+
+/** Which tokens occur in each text: bool [B, V]. */
+function occurrences(texts: readonly number[][], vocabulary: number): NdArray {
+  const data = new Uint8Array(texts.length * vocabulary);
+  texts.forEach((text, b) => {
+    for (const token of text) data[b * vocabulary + token] = 1;
+  });
+  return { dtype: "bool", shape: [texts.length, vocabulary], data };
+}
+
+/** Row-major [N, B] to the first `count` of each column. */
+function columns<A extends Int32Array | Float32Array>(data: A, samples: number, count: number): A[] {
+  return Array.from({ length: samples }, (_, b) => {
+    const column = data.slice(0, count) as A;
+    for (let n = 0; n < count; n++) column[n] = data[n * samples + b] as number;
+    return column;
+  });
+}
+
+function compileReader<Config>(
+  model: LanguageModel<Config>,
+  config: Config,
+  params: Params,
+  samples: number,
+  room: number,
+  device: Device | undefined,
+): Promise<Executable<[Params, NdArray, NdArray], State>> {
+  const read = (weights: Tree<Tensor>, tokens: Tensor, length: Tensor) => model.decoder.read(config, weights, tokens, length);
+  const tokens = ndarray("int32", [samples, room], new Int32Array(samples * room));
+  return compile<[Params, NdArray, NdArray], TracedState>(
+    read,
+    [params, tokens, ndarray("int32", [], [1])],
+    device ? { device } : {},
+  );
+}
+
+interface TracedState {
+  readonly logits: Tensor;
+  readonly memory: Tree<Tensor>;
+  readonly seen?: Tensor;
+}
+
+interface TracedWritten {
+  readonly tokens: Tensor;
+  readonly logProbabilities?: Tensor;
+  readonly state: TracedState;
+}
+
+function compileWriter<Config>(
+  model: LanguageModel<Config>,
+  config: Config,
+  params: Params,
+  example: State,
+  chunk: number,
+  options: SamplingOptions,
+  logProbabilities: boolean,
+  device: Device | undefined,
+): Promise<Executable<[Params, State, Key], Written>> {
+  const { decoder } = model;
+  const write = (weights: Tree<Tensor>, state: TracedState, random: TracedKey) => {
+    const samples = state.logits.shape[0] as number;
+    const first = {
+      logits: state.logits,
+      recent: decoder.open(config, state.memory, chunk),
+      ...(state.seen && { seen: state.seen }),
+    };
+    const inputs = { chance: uniform(random, [chunk, samples]), n: arange(chunk) };
+    const [last, out] = scan(
+      (carry: typeof first, { chance, n }: typeof inputs) => {
+        const token = sampleToken(carry.logits, chance, carry.seen, options);
+        const next = decoder.step(config, weights, state.memory, carry.recent, token, n);
+        const seen = carry.seen && markSeen(carry.seen, token);
+        const chosen = logProbabilities ? takeAlongAxis(logSoftmax(carry.logits), reshape(token, [samples, 1])) : undefined;
+        return [
+          { logits: next.logits, recent: next.carry, ...(seen && { seen }) },
+          { tokens: token, ...(chosen && { logProbabilities: reshape(chosen, [samples]) }) },
+        ] as const;
+      },
+      first,
+      inputs,
+    );
+    const memory = decoder.close(config, state.memory, last.recent);
+    return { ...out, state: { logits: last.logits, memory, ...(last.seen && { seen: last.seen }) } };
+  };
+  return compile<[Params, State, Key], TracedWritten>(write, [params, example, key(0)], device ? { device } : {});
+}
