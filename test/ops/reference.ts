@@ -37,7 +37,7 @@ export function evaluate(
   keys: ReadonlyMap<number, Key> = new Map(),
 ): Value[] {
   const values = new Map(given);
-  const valueOf = (tensor: Tensor): Value => {
+  const find = (tensor: Tensor): Value => {
     const value = values.get(tensor);
     if (!value) throw new Error(`${tensor}, made by ${tensor.node.primitive.name}, has no value`);
     return value;
@@ -52,7 +52,7 @@ export function evaluate(
   };
   for (const node of reachable(outputs, new Set(given.keys()))) {
     const { name } = node.primitive;
-    const results = ruleOf(name)(node.inputs.map(valueOf), node.params, context);
+    const results = ruleOf(name)(node.inputs.map(find), node.params, context);
     node.outputs.forEach((tensor, i) => {
       const result = results[i];
       if (!result || typeName(result) !== typeName(tensor)) {
@@ -62,5 +62,5 @@ export function evaluate(
       if (!values.has(tensor)) values.set(tensor, result);
     });
   }
-  return outputs.map(valueOf);
+  return outputs.map(find);
 }

@@ -62,6 +62,10 @@ export const elementwise = {
   floor: unary(Math.floor),
   round: unary(roundHalfEven),
   relu: unary((x) => Math.max(x, 0)),
+  hardSigmoid(inputs, { slope, offset }) {
+    const x = operand(inputs, 0);
+    return [{ ...x, data: x.data.map((v) => Math.min(1, Math.max(0, slope * v + offset))) }];
+  },
   not: unary((x) => 1 - x),
   add: binary((x, y) => x + y),
   sub: binary((x, y) => x - y),
