@@ -180,16 +180,18 @@ export interface ConvOptions {
   readonly groups?: number;
 }
 
+/** One entry per spatial axis. */
+function perAxis<T>(op: string, axes: number, what: string, value: PerAxis<T>): readonly T[] {
+  const list = Array.isArray(value) ? (value as readonly T[]) : Array.from({ length: axes }, () => value as T);
+  if (list.length !== axes) throw new ShapeError(op, `expected ${what} for ${axes} spatial axes, got ${JSON.stringify(value)}`);
+  return list;
+}
+
 function geometryOf(op: string, axes: number, { stride = 1, padding = 0, dilation = 1, groups = 1 }: ConvOptions): Geometry {
-  const spread = <T>(what: string, value: T | readonly T[]): readonly T[] => {
-    const list = Array.isArray(value) ? (value as readonly T[]) : Array.from({ length: axes }, () => value as T);
-    if (list.length !== axes) throw new ShapeError(op, `expected ${what} for ${axes} spatial axes, got ${JSON.stringify(value)}`);
-    return list;
-  };
-  const pads = spread<number | readonly [number, number]>("padding", padding as PerAxis<number | readonly [number, number]>);
+  const pads = perAxis(op, axes, "padding", padding as PerAxis<number | readonly [number, number]>);
   return {
-    strides: spread("stride", stride),
-    dilations: spread("dilation", dilation),
+    strides: perAxis(op, axes, "stride", stride),
+    dilations: perAxis(op, axes, "dilation", dilation),
     pads: pads.map((p) => (typeof p === "number" ? [p, p] : p)),
     groups,
   };
@@ -241,14 +243,21 @@ export function conv(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
 export function convTranspose(
   x: Tensor,
   w: Tensor,
-  { outputPadding = 0, ...options }: ConvOptions & { readonly outputPadding?: number } = {},
+  { outputPadding = 0, ...options }: ConvOptions & { readonly outputPadding?: PerAxis } = {},
 ): Tensor {
   const axes = checkConv("convTranspose", x, w, x.shape[1] as number, w.shape[0] as number);
   const geometry = geometryOf("convTranspose", axes, options);
+  const extra = perAxis("convTranspose", axes, "outputPadding", outputPadding);
+  if (extra.some((e, i) => e < 0 || e >= (geometry.strides[i] as number))) {
+    throw new ShapeError(
+      "convTranspose",
+      `expected outputPadding from 0 to stride - 1, got ${JSON.stringify(outputPadding)} for strides [${geometry.strides}]`,
+    );
+  }
   const spatial = x.shape.slice(2).map((p, i) => {
     const [low, high] = geometry.pads[i] as readonly [number, number];
     const reach = effective(w.shape[i + 2] as number, geometry.dilations[i] as number);
-    return (geometry.strides[i] as number) * (p - 1) + reach - low - high + outputPadding;
+    return (geometry.strides[i] as number) * (p - 1) + reach - low - high + (extra[i] as number);
   });
   if (spatial.some((s) => s < 1)) throw new ShapeError("convTranspose", `nothing is left of ${typeName(x)} after padding`);
   return inputGradient(x, w, geometry, spatial);

@@ -133,7 +133,7 @@ export function split(x: Tensor, sizes: number | readonly number[], axis = 0): O
   const at = normalAxis("split", axis, x);
   const dim = x.shape[at] as number;
   const list = typeof sizes === "number" ? Array<number>(sizes).fill(dim / sizes) : sizes;
-  if (list.reduce((a, b) => a + b, 0) !== dim || !list.every((s) => Number.isInteger(s) && s > 0)) {
+  if (list.reduce((a, b) => a + b, 0) !== dim || !list.every((s) => Number.isInteger(s) && s >= 0)) {
     throw new ShapeError("split", `expected sizes that add up to ${dim} (axis ${at} of ${typeName(x)}), got ${sizes}`);
   }
   return list.length === 1 ? ([x] as readonly Tensor[] as Operands<Tensor>) : splitPrimitive.bind([x], { sizes: list, axis: at });
