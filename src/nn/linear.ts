@@ -18,7 +18,12 @@ export interface LinearInit {
 }
 
 /** Normal weights, zero bias. */
-export function initLinear(key: Key, from: number, to: number, { bias = true, deviation = 0.02 }: LinearInit = {}): Linear<NdArray> {
+export function initLinear(
+  key: Key,
+  from: number,
+  to: number,
+  { bias = true, deviation = 0.02 }: LinearInit = {},
+): Linear<NdArray> {
   const weight = normalInit(key, [from, to], deviation);
   return bias ? { weight, bias: constantInit([to], 0) } : { weight };
 }

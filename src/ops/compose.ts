@@ -10,6 +10,7 @@ import {
   erf,
   exp,
   floor,
+  hardSigmoid,
   log,
   maximum,
   minimum,
@@ -66,8 +67,20 @@ export const softplus = (x: Tensor): Tensor => add(maximum(x, 0), log1p(exp(neg(
 /** x · sigmoid(x), also called swish (Ramachandran et al. 2017). */
 export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x));
 
-/** Gaussian error linear unit x · Φ(x) (Hendrycks & Gimpel 2016), exact. */
-export const gelu = (x: Tensor): Tensor => mul(x, mul(add(erf(mul(x, Math.SQRT1_2)), 1), 0.5));
+/**
+ * Gaussian error linear unit x · Φ(x) (Hendrycks & Gimpel 2016), exact.
+ *
+ * With u = x/√2: Φ(x) = (1 + erf u)/2, which lies in [0, 1] and so is one hardSigmoid of erf u, and the slope is
+ * Φ(x) + x φ(x) = Φ(x) + u / (√π e^(u²)). Every pass over the activations counts: they are a model's widest.
+ */
+export const gelu: (x: Tensor) => Tensor = customVjp(
+  (x: Tensor) => {
+    const u = mul(x, Math.SQRT1_2);
+    const below = hardSigmoid(erf(u), { slope: 0.5, offset: 0.5 });
+    return { value: mul(x, below), residuals: { u, below } };
+  },
+  ({ u, below }, ct) => [mul(ct, add(below, mul(div(u, exp(mul(u, u))), 1 / Math.sqrt(Math.PI))))],
+);
 
 /** GELU by its tanh approximation, as GPT-2 uses it. */
 export const geluTanh = (x: Tensor): Tensor =>

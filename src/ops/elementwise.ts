@@ -100,6 +100,20 @@ export const reluPrimitive = definePrimitive<None>({
 /** max(x, 0); the gradient at 0 is 0. */
 export const relu = (x: TensorLike): Tensor => unary(reluPrimitive, x);
 
+export const hardSigmoidPrimitive = definePrimitive<{ readonly slope: number; readonly offset: number }>({
+  name: "hardSigmoid",
+  infer: ([x]) => [x],
+  vjp: ([ct], _, [y], { slope }) => [ct && mul(mul(ct, slope), cast(and(less(0, y), less(y, 1)), "float32"))],
+  lower: (b, [x], { slope, offset }) => b.node("HardSigmoid", [x], { alpha: { float: slope }, beta: { float: offset } }),
+});
+/** slope · x + offset held between 0 and 1, in one pass; the gradient where it is held is 0. */
+export function hardSigmoid(
+  x: Tensor,
+  { slope = 1 / 6, offset = 0.5 }: { readonly slope?: number; readonly offset?: number } = {},
+): Tensor {
+  return one(hardSigmoidPrimitive.bind(operands("hardSigmoid", [x], float), { slope, offset }));
+}
+
 export const notPrimitive = definePrimitive<None>({
   name: "not",
   infer: ([x]) => [x],
@@ -154,7 +168,11 @@ export const div = (x: TensorLike, y: TensorLike): Tensor => binary(divPrimitive
 export const powPrimitive = binaryPrimitive("pow", "Pow", (ct, x, y, out) => {
   // x^y ln x, taken as 0 where x <= 0, as in PyTorch for x = 0.
   const positive = less(0, x);
-  return [mul(ct, mul(y, pow(x, sub(y, 1)))), mul(ct, where(positive, mul(out, log(where(positive, x, 1))), 0))];
+  // y x^(y-1), which is 0 for y = 0 even where x^-1 is infinite.
+  return [
+    mul(ct, mul(y, pow(x, where(equal(y, 0), 1, sub(y, 1))))),
+    mul(ct, where(positive, mul(out, log(where(positive, x, 1))), 0)),
+  ];
 });
 /** x ^ y, broadcasting. */
 export const pow = (x: TensorLike, y: TensorLike): Tensor => binary(powPrimitive, x, y, float);

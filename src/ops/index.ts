@@ -34,6 +34,7 @@ export {
   floor,
   greater,
   greaterEqual,
+  hardSigmoid,
   less,
   lessEqual,
   log,
