@@ -50,7 +50,14 @@ export function transpose(x: Tensor, perm?: readonly number[]): Tensor {
   if (order.length !== rank || new Set(order).size !== rank || rank < (perm ? 0 : 2)) {
     throw new ShapeError("transpose", `perm must permute ${rank} axes; got [${perm ?? ""}] for ${typeName(x)}`);
   }
-  return order.every((p, i) => p === i) ? x : one(transposePrimitive.bind([x], { perm: order }));
+  // Moving axes of size 1 moves no element.
+  const moved = order.filter((p) => x.shape[p] !== 1);
+  if (moved.every((p, i) => i === 0 || p > (moved[i - 1] as number)))
+    return reshape(
+      x,
+      order.map((p) => x.shape[p] as number),
+    );
+  return one(transposePrimitive.bind([x], { perm: order }));
 }
 
 function inverse(perm: readonly number[]): number[] {
@@ -126,7 +133,8 @@ export const splitPrimitive = definePrimitive<{ readonly sizes: readonly number[
       axis,
     ),
   ],
-  lower: (b, [x], { sizes, axis }, { used }) => b.nodes("Split", [x, b.int64(sizes)], { axis }, sizes.length, { used }),
+  // Every part is made, used or not: ONNX Runtime's Split crashes where one is left out.
+  lower: (b, [x], { sizes, axis }) => b.nodes("Split", [x, b.int64(sizes)], { axis }, sizes.length),
 });
 /** Cuts an axis into consecutive pieces of the given sizes (or into `sizes` equal ones when it is a number). */
 export function split(x: Tensor, sizes: number | readonly number[], axis = 0): Operands<Tensor> {
