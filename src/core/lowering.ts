@@ -84,9 +84,15 @@ export function lower(b: Lowering, outputs: readonly Tensor[], env: Map<Tensor, 
   return outputs.map((output) => lookUp(output, env));
 }
 
+/** JSON has no infinities, no NaN and one zero; as text they stay apart. */
+function exact(_: string, value: unknown): unknown {
+  if (typeof value !== "number") return value;
+  return Object.is(value, -0) ? "-0" : Number.isFinite(value) ? value : String(value);
+}
+
 function lowerNode(b: Lowering, node: Node, used: ReadonlySet<Tensor>, env: Map<Tensor, Value>): void {
   const inputs = node.inputs.map((input) => lookUp(input, env));
-  const params = node.primitive.key ? node.primitive.key(node.params) : JSON.stringify(node.params);
+  const params = node.primitive.key ? node.primitive.key(node.params) : JSON.stringify(node.params, exact);
   const key = params === null ? null : `${node.primitive.name} ${params} ${inputs.join(" ")}`;
   const signature = {
     inputs: node.inputs as Operands<Tensor>,

@@ -199,11 +199,14 @@ function scanVjp(
 }
 
 function lowerScan(b: Lowering, inputs: readonly Value[], params: ScanParams, signature: { used: readonly boolean[] }): Value[] {
-  const { body, carries, sequences, reverse } = params;
+  const { body, carries, sequences, length, reverse } = params;
   const stacks = range(body.outputs.length - carries, carries).filter((i) => signature.used[i]);
   const kept = [...range(carries), ...stacks];
   const named = body.placeholders.map((p, i) => ({ name: `p${i}`, shape: p.shape, dtype: p.dtype }));
-  const graph = b.body(named, (inner, names) => {
+  // ONNX counts steps by a sequence; where there is none, one of blanks stands in.
+  const counter = sequences === 0 ? [b.filled([length], 0, "bool")] : [];
+  const counted = counter.map(() => ({ name: "step", shape: [], dtype: "bool" as const }));
+  const graph = b.body([...named, ...counted], (inner, names) => {
     const env = bodyEnvironment(body, names, inputs.slice(carries + sequences));
     return emit(
       inner,
@@ -213,10 +216,13 @@ function lowerScan(b: Lowering, inputs: readonly Value[], params: ScanParams, si
   });
   const attributes = {
     body: graph,
-    num_scan_inputs: sequences,
-    ...(reverse && { scan_input_directions: Array(sequences).fill(1), scan_output_directions: Array(stacks.length).fill(1) }),
+    num_scan_inputs: sequences + counter.length,
+    ...(reverse && {
+      scan_input_directions: Array(sequences + counter.length).fill(1),
+      scan_output_directions: Array(stacks.length).fill(1),
+    }),
   };
-  const values = b.nodes("Scan", inputs.slice(0, carries + sequences), attributes, kept.length);
+  const values = b.nodes("Scan", [...inputs.slice(0, carries + sequences), ...counter], attributes, kept.length);
   const all: Value[] = body.outputs.map(() => "");
   kept.forEach((i, k) => {
     all[i] = values[k] as Value;

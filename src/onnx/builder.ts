@@ -104,7 +104,8 @@ class GraphBuilder implements Lowering {
     count: number,
     { domain = "", used }: { readonly domain?: string; readonly used?: readonly boolean[] } = {},
   ): Operands<Value> {
-    const output = Array.from({ length: count }, (_, i) => (used?.[i] === false ? "" : this.#parts.name(op)));
+    // The first output of most operators is not optional.
+    const output = Array.from({ length: count }, (_, i) => (i > 0 && used?.[i] === false ? "" : this.#parts.name(op)));
     for (const name of output) this.#own.add(name);
     const name = output.find((o) => o !== "") ?? this.#parts.name(op);
     const attribute = Object.entries(attributes).map(([key, value]) => attributeProto(key, value));
