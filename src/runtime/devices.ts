@@ -23,6 +23,9 @@ export interface DeviceStatus {
 
 const inNode = typeof process !== "undefined" && Boolean(process.versions?.node);
 
+/** Whether a device is served by onnxruntime-node rather than onnxruntime-web. */
+export const isNative = (device: Device): boolean => inNode && device !== "wasm";
+
 /** The fix for a missing native runtime, in one line. */
 const installNative = "npm install onnxruntime-node --onnxruntime-node-install=skip";
 
@@ -32,7 +35,10 @@ async function loadNative(): Promise<{ ort?: Ort; reason: string }> {
   try {
     const loaded = await import("onnxruntime-node");
     // onnxruntime-node types its exports apart from onnxruntime-web, but both re-export onnxruntime-common.
-    return { ort: (loaded.default ?? loaded) as unknown as Ort, reason: "onnxruntime-node" };
+    const ort = (loaded.default ?? loaded) as unknown as Ort;
+    // Missing provider libraries come back as errors, which listDevices words; they need not be printed as well.
+    ort.env.logLevel = "fatal";
+    return { ort, reason: "onnxruntime-node" };
   } catch (cause) {
     const message = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
     return { reason: `onnxruntime-node could not be loaded (${message}); install it with: ${installNative}` };
@@ -45,7 +51,7 @@ async function loadNative(): Promise<{ ort?: Ort; reason: string }> {
  * @throws HeptagenError `device/unknown` or `device/unavailable`
  */
 export async function loadRuntime(device: Device): Promise<Ort> {
-  if (device === "wasm" || !inNode) {
+  if (!isNative(device)) {
     const ort = await import("onnxruntime-web");
     ort.env.logLevel = "error";
     return ort;
@@ -76,7 +82,7 @@ export async function listDevices(): Promise<DeviceStatus[]> {
   const native = await loadNative();
   const statuses: DeviceStatus[] = [];
   for (const name of deviceNames) {
-    if (inNode && name !== "wasm" && !native.ort) statuses.push({ name, usable: false, reason: native.reason });
+    if (isNative(name) && !native.ort) statuses.push({ name, usable: false, reason: native.reason });
     else statuses.push(await probe(name));
   }
   return statuses;

@@ -2,7 +2,7 @@
 import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import { HeptagenError } from "../util/errors.ts";
 import type { DType, NdArray, NumericArray } from "../util/ndarray.ts";
-import { type Device, loadRuntime, type Ort } from "./devices.ts";
+import { type Device, isNative, loadRuntime, type Ort } from "./devices.ts";
 
 export interface SessionOptions {
   readonly device: Device;
@@ -16,6 +16,8 @@ export class Session {
   readonly device: Device;
   readonly #ort: Ort;
   readonly #session: InferenceSession;
+  /** onnxruntime-web takes arrays to write into but leaves them untouched, so there results come in new arrays. */
+  readonly #writesInPlace: boolean;
   /** Views of arrays that were fed or fetched before, so that a training loop makes no new ones. */
   readonly #tensors = new WeakMap<NdArray, OrtTensor>();
 
@@ -23,6 +25,7 @@ export class Session {
     this.#ort = ort;
     this.#session = session;
     this.device = device;
+    this.#writesInPlace = isNative(device);
   }
 
   /**
@@ -50,7 +53,7 @@ export class Session {
   }
 
   /**
-   * Runs the graph. Outputs with an array to write into are written there; the others are new arrays.
+   * Runs the graph. Outputs with an array to write into are written there where the runtime can; the others are new arrays.
    *
    * @throws HeptagenError `runtime/run` with ONNX Runtime's reason
    */
@@ -61,7 +64,7 @@ export class Session {
     const inputs: Record<string, OrtTensor> = {};
     for (const [name, array] of feeds) inputs[name] = this.#view(array);
     const outputs: Record<string, OrtTensor | null> = {};
-    for (const [name, array] of fetches) outputs[name] = array ? this.#view(array) : null;
+    for (const [name, array] of fetches) outputs[name] = array && this.#writesInPlace ? this.#view(array) : null;
     let results: Awaited<ReturnType<InferenceSession["run"]>>;
     try {
       results = await this.#session.run(inputs, outputs);
@@ -69,7 +72,11 @@ export class Session {
       throw new HeptagenError("runtime/run", `ONNX Runtime failed on "${this.device}": ${messageOf(cause)}`, { cause });
     }
     const arrays = new Map<string, NdArray>();
-    for (const [name, into] of fetches) arrays.set(name, receive(results[name] as OrtTensor, into));
+    for (const [name, into] of fetches) {
+      const { type, dims, data } = results[name] as OrtTensor;
+      const fresh = { dtype: type as DType, shape: dims, data: data as NumericArray };
+      arrays.set(name, into && this.#writesInPlace ? into : fresh);
+    }
     return arrays;
   }
 
@@ -87,14 +94,6 @@ export class Session {
     this.#tensors.set(array, tensor);
     return tensor;
   }
-}
-
-/** The result as an NdArray; some runtimes return a copy instead of writing into the array they were given. */
-function receive(tensor: OrtTensor, into: NdArray | undefined): NdArray {
-  const data = tensor.data as NumericArray;
-  if (!into) return { dtype: tensor.type as DType, shape: tensor.dims, data };
-  if (into.data !== data) (into.data as Float32Array).set(data as Float32Array);
-  return into;
 }
 
 function messageOf(cause: unknown): string {
