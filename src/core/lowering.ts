@@ -50,7 +50,10 @@ export interface Lowering {
   isOuter(value: Value): boolean;
   /** Values already computed here or in an enclosing graph, by what computes them. */
   readonly known: Known;
-  /** Whether the target has an operator outside the ONNX standard, such as "FusedMatMul". */
+  /**
+   * Whether the target has an operator outside the ONNX standard ("FusedMatMul") or a form of a standard one that some
+   * targets lack ("MaxPool with indices").
+   */
   supports(op: string): boolean;
 }
 

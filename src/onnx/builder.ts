@@ -53,11 +53,13 @@ class ModelParts {
   readonly initializers: TensorProto[] = [];
   /** Whether operators of the com.microsoft domain may be used. */
   readonly contrib: boolean;
+  readonly lacks: readonly string[];
   readonly #constants = new Map<string, Value>();
   #names = 0;
 
-  constructor(contrib: boolean) {
+  constructor({ contrib, lacks }: Required<ModelOptions>) {
     this.contrib = contrib;
+    this.lacks = lacks;
   }
 
   /** A name no other value has. */
@@ -136,7 +138,7 @@ class GraphBuilder implements Lowering {
   }
 
   supports(op: string): boolean {
-    return op === "FusedMatMul" && this.#parts.contrib;
+    return op === "FusedMatMul" ? this.#parts.contrib : !this.#parts.lacks.includes(op);
   }
 
   isOuter(value: Value): boolean {
@@ -191,13 +193,15 @@ export interface GraphSpec {
 export interface ModelOptions {
   /** Allow operators outside the ONNX standard that every ONNX Runtime build has (com.microsoft); true unless told. */
   readonly contrib?: boolean;
+  /** Forms of standard operators that the target lacks (see `Lowering.supports`); none unless told. */
+  readonly lacks?: readonly string[];
 }
 
 /**
  * Builds an ONNX model from a traced function; `encodeModel` makes a file of it.
  */
-export function buildModel({ inputs, outputs }: GraphSpec, { contrib = true }: ModelOptions = {}): ModelProto {
-  const parts = new ModelParts(contrib);
+export function buildModel({ inputs, outputs }: GraphSpec, { contrib = true, lacks = [] }: ModelOptions = {}): ModelProto {
+  const parts = new ModelParts({ contrib, lacks });
   const builder = new GraphBuilder(parts);
   const env = new Map(inputs.map(([name, tensor]) => [tensor, name]));
   const values = lower(

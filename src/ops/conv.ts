@@ -69,29 +69,79 @@ export const convTransposePrimitive = definePrimitive<InputGradientParams>({
   lower(b, [g, w], { spatial, ...geometry }, { inputs }) {
     const [out, kernel] = inputs;
     const { strides, pads, dilations, groups } = geometry;
+    const dims = out.shape.slice(2);
     const reach = kernel.shape.slice(2).map((k, i) => effective(k, dilations[i] as number));
-    const mirrored = pads.map(([low, high], i) => [(reach[i] as number) - 1 - low, (reach[i] as number) - 1 - high] as const);
-    const flips = groups === 1 && strides.every((s) => s === 1) && mirrored.every(([low, high]) => low >= 0 && high >= 0);
-    if (flips) {
-      // Without stride it is a plain convolution with the kernel turned around, which runs faster.
-      const turned = turnKernel(b, w, kernel);
-      return b.node("Conv", [g, turned], onnxGeometry({ strides, dilations, groups, pads: mirrored }));
+    // A plain convolution does it too: of the operand with zeros between its elements (for the stride) and around them, with
+    // the kernel turned around. Negative: so many elements too many.
+    const around = pads.map(([low], i) => {
+      const spread = (strides[i] as number) * ((dims[i] as number) - 1) + 1;
+      const before = (reach[i] as number) - 1 - low;
+      return [before, (spatial[i] as number) - spread - before + (reach[i] as number) - 1] as const;
+    });
+    const dense = strides.every((s) => s === 1) && around.every(([low, high]) => low >= 0 && high >= 0);
+    const lacking =
+      (groups > 1 && !b.supports("ConvTranspose of groups")) || (dims.length > 2 && !b.supports("ConvTranspose 3-d"));
+    if (dense || lacking) {
+      const spread = spreadOut(b, g, out.shape, strides, around);
+      const padded = around.map(([low, high]) => [Math.max(0, low), Math.max(0, high)] as const);
+      const unit = strides.map(() => 1);
+      return b.node(
+        "Conv",
+        [spread, turnKernel(b, w, kernel, groups)],
+        onnxGeometry({ strides: unit, dilations, groups, pads: padded }),
+      );
     }
     const extra = spatial.map((s, i) => {
       const [low, high] = pads[i] as readonly [number, number];
-      return s + low + high - (reach[i] as number) - (strides[i] as number) * ((out.shape[i + 2] as number) - 1);
+      return s + low + high - (reach[i] as number) - (strides[i] as number) * ((dims[i] as number) - 1);
     });
     return b.node("ConvTranspose", [g, w], { ...onnxGeometry(geometry), output_padding: extra });
   },
 });
 
-/** [O, C, K] → [C, O, K] with every spatial axis reversed. */
-function turnKernel(b: Lowering, w: Value, kernel: TensorType): Value {
-  const axes = kernel.shape.map((_, i) => i).slice(2);
-  const swapped = b.node("Transpose", [w], { perm: [1, 0, ...axes] });
-  if (axes.every((i) => kernel.shape[i] === 1)) return swapped;
+/** Puts `strides[i] - 1` zeros between neighbours of each spatial axis, and drops ends where `around` is negative. */
+function spreadOut(b: Lowering, g: Value, shape: Shape, strides: readonly number[], around: Geometry["pads"]): Value {
+  const now = [...shape];
+  let value = g;
+  strides.forEach((stride, i) => {
+    const axis = i + 2;
+    const size = now[axis] as number;
+    const [low, high] = (around[i] as readonly [number, number]).map((zeros) => Math.max(0, -zeros)) as [number, number];
+    if (stride === 1 && low === 0 && high === 0) return;
+    if (stride > 1) {
+      // [..., P, rest] as rows of `rest`; each row is followed by rows of zeros.
+      const rest = sizeOf(now.slice(axis + 1));
+      const rows = b.node("Reshape", [value, b.int64([sizeOf(now) / rest, 1, rest])]);
+      const padded = b.node("Pad", [rows, b.int64([0, 0, 0, 0, stride - 1, 0])]);
+      now[axis] = size * stride;
+      value = b.node("Reshape", [padded, b.int64(now)]);
+    }
+    const end = stride * (size - 1) + 1 - high;
+    value = b.node("Slice", [value, b.int64([low]), b.int64([end]), b.int64([axis])]);
+    now[axis] = end - low;
+  });
+  return value;
+}
+
+/** [O, C/G, K] → [C, O/G, K], group by group, with every spatial axis reversed. */
+function turnKernel(b: Lowering, w: Value, kernel: TensorType, groups: number): Value {
+  const [outputs, inner, ...dims] = kernel.shape as [number, number, ...number[]];
+  const axes = dims.map((_, i) => i + 2);
+  const swapped =
+    groups === 1
+      ? b.node("Transpose", [w], { perm: [1, 0, ...axes] })
+      : swapInGroups(b, w, [groups, outputs / groups, inner, ...dims]);
+  if (dims.every((k) => k === 1)) return swapped;
   const all = (value: number) => b.int64(axes.map(() => value));
   return b.node("Slice", [swapped, all(-1), all(-(2 ** 31)), b.int64(axes), all(-1)]);
+}
+
+/** [G·O', C', K] → [G·C', O', K] for shape [G, O', C', K]. */
+function swapInGroups(b: Lowering, w: Value, shape: readonly [number, number, number, ...number[]]): Value {
+  const [groups, outer, inner, ...dims] = shape;
+  const apart = b.node("Reshape", [w, b.int64(shape)]);
+  const turned = b.node("Transpose", [apart], { perm: [0, 2, 1, ...dims.map((_, i) => i + 3)] });
+  return b.node("Reshape", [turned, b.int64([groups * inner, outer, ...dims])]);
 }
 
 interface KernelGradientParams extends Geometry {

@@ -1,8 +1,9 @@
 /** Max and average pooling over 1, 2 or 3 spatial axes, channels first. */
 import { one } from "../core/builtin.ts";
+import type { Lowering, Value } from "../core/lowering.ts";
 import { definePrimitive } from "../core/primitive.ts";
 import { ShapeError, type Tensor, type TensorType, typeName } from "../core/tensor.ts";
-import { sizeOf } from "../util/ndarray.ts";
+import { type Shape, sizeOf } from "../util/ndarray.ts";
 import { convTranspose, type PerAxis } from "./conv.ts";
 import { div } from "./elementwise.ts";
 import { scatterAdd } from "./indexing.ts";
@@ -35,11 +36,47 @@ export const maxPoolPrimitive = definePrimitive<Window>({
     const flat = scatterAdd(reshape(ct, [-1]), reshape(indices, [-1]), { size });
     return [reshape(flat, x.shape)];
   },
-  lower(b, [x], window, { used }) {
+  lower(b, [x], window, { used, inputs, outputs }) {
+    if (used[1] && !b.supports("MaxPool with indices")) {
+      const values = b.node("MaxPool", [x], onnxWindow(window));
+      return [values, findWinners(b, x, values, window, inputs[0].shape, outputs[0].shape)];
+    }
     const [values, indices] = b.nodes("MaxPool", [x], onnxWindow(window), 2, { used });
     return [values, used[1] ? b.node("Cast", [indices], { to: 6 }) : ""];
   },
 });
+
+/**
+ * Where each window's maximum stands in the whole input, flattened: every tap of the window is compared with the maximum,
+ * the first tap last, so that it wins a tie.
+ */
+function findWinners(b: Lowering, x: Value, values: Value, { kernel, strides, pads }: Window, from: Shape, to: Shape): Value {
+  const int = (shape: Shape, data: Int32Array) => b.constant({ dtype: "int32", shape, data });
+  const dims = to.slice(2);
+  const axes = dims.map((_, i) => i + 2);
+  const pitch = axes.map((axis) => sizeOf(from.slice(axis + 1)));
+  const lowest = b.constant({ dtype: "float32", shape: [], data: Float32Array.of(Number.NEGATIVE_INFINITY) });
+  const padded = b.node("Pad", [x, b.int64([0, 0, ...pads, 0, 0, ...pads]), lowest]);
+  const tapAt = (list: Shape) => list.reduce((sum, v, i) => sum + v * (pitch[i] as number), 0);
+  const tapWinner = positions(kernel).reduceRight<Value>(
+    (later, tap) => {
+      const stops = tap.map((t, i) => t + (strides[i] as number) * ((dims[i] as number) - 1) + 1);
+      const seen = b.node("Slice", [padded, b.int64(tap), b.int64(stops), b.int64(axes), b.int64(strides)]);
+      return b.node("Where", [b.node("Equal", [seen, values]), int([], Int32Array.of(tapAt(tap))), later]);
+    },
+    b.filled(to, 0, "int32"),
+  );
+  // Where each window starts: its image and channel, and its place among the windows.
+  const places = positions(dims).map((p) => tapAt(p.map((v, i) => v * (strides[i] as number) - (pads[i] as number))));
+  const planes = Int32Array.from({ length: sizeOf(from.slice(0, 2)) }, (_, i) => i * sizeOf(from.slice(2)));
+  const window = b.node("Add", [tapWinner, int([1, 1, ...dims], Int32Array.from(places))]);
+  return b.node("Add", [window, int([...from.slice(0, 2), ...dims.map(() => 1)], planes)]);
+}
+
+/** Every position of a shape, last axis fastest. */
+function positions(shape: Shape): number[][] {
+  return shape.reduce<number[][]>((all, size) => all.flatMap((p) => Array.from({ length: size }, (_, i) => [...p, i])), [[]]);
+}
 
 export const avgPoolPrimitive = definePrimitive<Window>({
   name: "avgPool",

@@ -1,5 +1,6 @@
 /** Primitives that move elements without changing them: reshape, transpose, broadcast, concat, split, slice, pad, iota. */
 import { one } from "../core/builtin.ts";
+import type { Value } from "../core/lowering.ts";
 import { definePrimitive, type Operands } from "../core/primitive.ts";
 import { ShapeError, type Tensor, type TensorType, typeName } from "../core/tensor.ts";
 import { type Shape, sameShape, sizeOf } from "../util/ndarray.ts";
@@ -176,11 +177,26 @@ export const slicePrimitive = definePrimitive<SliceParams>({
   },
   lower(b, [x], { starts, stops, steps }, { inputs }) {
     const dims = (inputs[0] as TensorType).shape;
+    const cut = (
+      value: Value,
+      from: readonly number[],
+      to: readonly number[],
+      by: readonly number[],
+      axes: readonly number[],
+    ) => {
+      const pick = (list: readonly number[]) => b.int64(axes.map((i) => list[i] as number));
+      // ONNX reads a negative stop as counted from the end; "before the first element" needs a very negative one.
+      const ends = to.map((stop) => (stop < 0 ? -(2 ** 31) : stop));
+      return b.node("Slice", [value, pick(from), pick(ends), b.int64(axes), pick(by)]);
+    };
     const axes = starts.flatMap((s, i) => (s === 0 && stops[i] === dims[i] && steps[i] === 1 ? [] : [i]));
-    const pick = (list: readonly number[]) => b.int64(axes.map((i) => list[i] as number));
-    // ONNX reads a negative stop as counted from the end; "before the first element" needs a very negative one.
-    const ends = stops.map((stop) => (stop < 0 ? -(2 ** 31) : stop));
-    return b.node("Slice", [x, pick(starts), pick(ends), b.int64(axes), pick(steps)]);
+    // Backwards, ONNX Runtime's WebGPU kernel starts at the end whatever it is told: what lies behind the start goes first.
+    const inside = axes.filter((i) => (steps[i] as number) < 0 && (starts[i] as number) < (dims[i] as number) - 1);
+    if (inside.length === 0) return cut(x, starts, stops, steps, axes);
+    const zeros = starts.map(() => 0);
+    const ones = starts.map(() => 1);
+    const ends = starts.map((start) => start + 1);
+    return cut(cut(x, zeros, ends, ones, inside), starts, stops, steps, axes);
   },
 });
 

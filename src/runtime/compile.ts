@@ -13,7 +13,7 @@ import { HeptagenError } from "../util/errors.ts";
 import { allocate, isNdArray, type NdArray, sameShape, sizeOf } from "../util/ndarray.ts";
 import { fillBernoulli, fillNormal, fillUniform, fold, isKey, type Key, randint } from "../util/random.ts";
 import { flatten, mapTree, type Tree } from "../util/tree.ts";
-import { type Device, defaultDevice } from "./devices.ts";
+import { type Device, defaultDevice, lacking } from "./devices.ts";
 import { Session } from "./session.ts";
 
 /** What a compiled function takes as leaves: arrays, and keys for randomness. */
@@ -104,7 +104,7 @@ export async function compile<Args extends readonly unknown[], Out>(
       ],
       outputs: outputs.map(({ name, tensor }) => [name, tensor] as const),
     },
-    {},
+    { lacks: lacking[target] },
   );
   const donations = pairDonations(donate, tensorSlots, outputs);
   const shared = canShareBuffer(model, donations);

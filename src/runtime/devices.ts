@@ -11,6 +11,17 @@ import { HeptagenError, nearest } from "../util/errors.ts";
 export const deviceNames = ["cpu", "webgpu", "cuda", "wasm"] as const;
 export type Device = (typeof deviceNames)[number];
 
+/**
+ * Forms of ONNX operators that a device's provider refuses or, worse, computes wrongly; primitives then lower to others.
+ * Found with ONNX Runtime 1.30 by comparing every op with its reference on every device.
+ */
+export const lacking: Readonly<Record<Device, readonly string[]>> = {
+  cpu: [],
+  webgpu: ["MaxPool with indices", "ConvTranspose of groups", "ConvTranspose 3-d"],
+  cuda: [],
+  wasm: [],
+};
+
 /** What both ONNX Runtime packages export; their types are the same. */
 export type Ort = typeof import("onnxruntime-web");
 

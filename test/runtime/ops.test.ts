@@ -7,7 +7,7 @@
 import { describe, expect, test } from "vitest";
 import { vjp } from "../../src/core/grad.ts";
 import type { TracedKey } from "../../src/core/random.ts";
-import type { Tensor } from "../../src/core/tensor.ts";
+import { reachable, type Tensor } from "../../src/core/tensor.ts";
 import { type PrimitiveName, primitives } from "../../src/ops/primitives.ts";
 import { compile, type Device, type DeviceStatus, listDevices } from "../../src/runtime/index.ts";
 import type { NdArray } from "../../src/util/ndarray.ts";
@@ -25,7 +25,21 @@ interface Case {
   readonly cotangents: readonly NdArray[];
   /** Outputs, then gradients. */
   readonly expected: readonly Value[];
+  readonly tolerance: Readonly<Record<Device, number>>;
 }
+
+/** Relative to the largest magnitude of the tensor, at least 0.1. */
+const tolerance = { cpu: 1e-5, wasm: 1e-5, cuda: 1e-5, webgpu: 1e-5 };
+/** WGSL allows sin and cos an absolute error of 2^-11, and SwiftShader uses it. */
+const trigonometric = { ...tolerance, webgpu: 2e-3 };
+
+/** What a device's provider cannot do at all; it says so in an error of its own. */
+const gaps: Partial<Record<Device, { readonly samples: readonly string[]; readonly reason: string }>> = {
+  webgpu: {
+    samples: ["conv 3-d stride, groups", "convKernelGradient 3-d stride, groups"],
+    reason: "no grouped 3-d convolution",
+  },
+};
 
 /** Outputs of a sample, then the gradients of <cotangents, float outputs> for its float inputs. */
 function withGradient(
@@ -68,7 +82,19 @@ function caseOf(name: PrimitiveName | undefined, sample: Sample): Case {
     inputs: sample.inputs.map(toArray),
     cotangents,
     expected: evaluate(full.outputs, full.given, full.keys),
+    tolerance: uses(full.outputs, [primitives.sin, primitives.cos]) ? trigonometric : tolerance,
   };
+}
+
+/** Whether any of some primitives is needed, loop bodies included. */
+function uses(outputs: readonly Tensor[], wanted: readonly unknown[]): boolean {
+  return reachable(outputs).some(({ primitive, params }) => {
+    const inner =
+      typeof params === "object" && params !== null && "body" in params
+        ? (params.body as { outputs: readonly Tensor[] })
+        : undefined;
+    return wanted.includes(primitive) || (inner !== undefined && uses(inner.outputs, wanted));
+  });
 }
 
 /** Runs cases in one graph; each case's outputs, then gradients. */
@@ -93,11 +119,10 @@ async function report(cases: readonly Case[], device: Device): Promise<string[]>
     if (cases.length > 1) return (await Promise.all(cases.map((one) => report([one], device)))).flat();
     return [`${cases[0]?.sample.name}: ${cause instanceof Error ? cause.message.split("\n")[0] : cause}`];
   }
-  return cases.flatMap(({ sample, expected }, i) => differences(sample.name, results[i] ?? [], expected, tolerance));
+  return cases.flatMap(({ sample, expected, tolerance: own }, i) =>
+    differences(sample.name, results[i] ?? [], expected, own[device]),
+  );
 }
-
-/** Relative to the largest magnitude of the tensor, at least 0.1. */
-const tolerance = 1e-5;
 
 const devices: readonly Device[] = ["cpu", "wasm", "webgpu", "cuda"];
 const statuses: readonly DeviceStatus[] = await listDevices();
@@ -109,15 +134,27 @@ const all = [
 
 /** How many samples share a graph. */
 const batch = 60;
-const batches = Array.from({ length: Math.ceil(all.length / batch) }, (_, i) => all.slice(i * batch, (i + 1) * batch));
 
 describe.each(devices)("%s", (device) => {
   const status = statuses.find(({ name }) => name === device);
   if (!status?.usable) console.info(`ops on ${device}: skipped, ${status?.reason ?? "unknown device"}`);
-  test.skipIf(!status?.usable).each(batches.map((cases, i) => [i + 1, cases] as const))(
+  const onDevice = test.skipIf(!status?.usable);
+  const gap = gaps[device] ?? { samples: [], reason: "" };
+  const cases = all.filter(({ sample }) => !gap.samples.includes(sample.name));
+  const batches = Array.from({ length: Math.ceil(cases.length / batch) }, (_, i) => cases.slice(i * batch, (i + 1) * batch));
+
+  onDevice.each(batches.map((part, i) => [i + 1, part] as const))(
     `outputs and gradients, part %i of ${batches.length}`,
-    async (_, cases) => {
-      expect((await report(cases, device)).join("\n")).toBe("");
+    async (_, part) => {
+      expect((await report(part, device)).join("\n")).toBe("");
     },
   );
+
+  onDevice.each(gap.samples)(`%s fails still: ${gap.reason}`, async (name) => {
+    const failures = await report(
+      all.filter(({ sample }) => sample.name === name),
+      device,
+    );
+    expect(failures.join("\n")).toContain("ONNX Runtime failed");
+  });
 });
