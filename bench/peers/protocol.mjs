@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
  * Serves until "quit" or the end of input.
  *
  * `cases` maps a name to an async function that builds the case and resolves to `{ run, facts }`; `run` is awaited for
- * every iteration. `warmup` untimed iterations follow building. `describe` resolves to the answer to "check".
+ * every iteration; `facts` are an object or a function that returns one. `warmup` untimed iterations follow building. `describe` resolves to the answer to "check".
  */
 export async function serve({ describe, cases, warmup }) {
   const built = new Map();
@@ -28,7 +28,7 @@ export async function serve({ describe, cases, warmup }) {
       await run();
       ms.push(performance.now() - start);
     }
-    return { name, ms, ...facts };
+    return { name, ms, ...(typeof facts === "function" ? facts() : facts) };
   }
 
   const commands = {

@@ -1,7 +1,8 @@
 """What a PyTorch peer must settle before `import torch`, and what it says about itself.
 
 Import this module before torch. It drops variables that pin OpenBLAS to older kernels than the processor has (on an
-AVX-512 machine that halves PyTorch's matrix products), so that the peer runs as fast as it can.
+AVX-512 machine that halves PyTorch's matrix products), so that the peer runs as fast as it can; with --keep-environment on the
+command line they stay.
 """
 
 import ctypes
@@ -12,8 +13,9 @@ import sys
 
 sys.dont_write_bytecode = True
 
-PINNED = {name: os.environ.pop(name) for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS",
-                                                  "OMP_NUM_THREADS") if name in os.environ}
+PINNING = () if "--keep-environment" in sys.argv else ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS",
+                                                      "OMP_NUM_THREADS")
+PINNED = {name: os.environ.pop(name) for name in PINNING if name in os.environ}
 
 
 def openblas():

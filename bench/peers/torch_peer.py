@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """PyTorch as a benchmark peer: a process that lives through the benchmark and runs cases on request.
 
-    /usr/bin/python3 bench/peers/torch_peer.py [--threads 2] [--vocabulary 83]
+    /usr/bin/python3 bench/peers/torch_peer.py [--threads 2] [--vocabulary 83] [--keep-environment]
 
 One JSON object a line on standard input, one in answer on standard output:
 
@@ -126,6 +126,7 @@ def main():
     parser = argparse.ArgumentParser(description="PyTorch as a benchmark peer (see the header of this file).")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--vocabulary", type=int, default=83, help="of the small models; 83 is Moby Dick's characters")
+    parser.add_argument("--keep-environment", action="store_true", help="leave variables that choose OpenBLAS's kernels")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     peer = Peer(options.vocabulary)
