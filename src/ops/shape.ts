@@ -219,9 +219,10 @@ export function slice(x: Tensor, ranges: Readonly<Record<number, Range>>): Tenso
   for (const [key, { start, stop, step = 1 }] of Object.entries(ranges)) {
     const axis = normalAxis("slice", Number(key), x);
     const dim = x.shape[axis] as number;
-    const place = (v: number) => Math.min(Math.max(v < 0 ? v + dim : v, 0), dim);
-    starts[axis] = start === undefined ? (step < 0 ? dim - 1 : 0) : Math.min(place(start), step < 0 ? dim - 1 : dim);
-    stops[axis] = stop === undefined ? (step < 0 ? -1 : dim) : place(stop);
+    const [low, high] = step < 0 ? [-1, dim - 1] : [0, dim];
+    const place = (v: number) => Math.min(Math.max(v < 0 ? v + dim : v, low), high);
+    starts[axis] = start === undefined ? (step < 0 ? high : low) : place(start);
+    stops[axis] = stop === undefined ? (step < 0 ? low : high) : place(stop);
     steps[axis] = step;
     if (step === 0 || sliceSize(starts[axis], stops[axis], step) === 0) {
       throw new ShapeError(
