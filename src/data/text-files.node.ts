@@ -1,0 +1,180 @@
+/**
+ * Reading text: files, folders, globs and standard input, as documents.
+ *
+ * `.txt` and `.md` files (and files of unknown kind that hold UTF-8) are one document each; every line of a `.jsonl` file and
+ * every row of a `.csv`, `.tsv` or `.parquet` file is one, taken from a named column. Text is kept exactly as it is, but for a
+ * byte order mark at a file's start. What cannot be read is an error that says where; nothing is skipped or repaired.
+ */
+import { type Dirent, promises as fs } from "node:fs";
+import { basename, extname, join, relative, resolve, sep } from "node:path";
+import { HeptagenError, nearest } from "../util/errors.ts";
+import { columnError } from "./column-error.ts";
+import { readTable } from "./tables.node.ts";
+
+/** A text and where it came from. */
+export interface Document {
+  readonly text: string;
+  readonly source: string;
+}
+
+export interface ReadOptions {
+  /** The field or column that holds the text; "text" unless told. */
+  readonly column?: string;
+}
+
+const plain = new Set([".txt", ".md", ".text"]);
+const tables = new Set([".csv", ".tsv", ".parquet"]);
+const known = new Set([...plain, ...tables, ".jsonl", ".ndjson"]);
+
+/**
+ * Reads documents from one or more sources.
+ *
+ * @param sources paths of files or folders, globs (`books/*.txt`), or "-" for standard input
+ * @throws HeptagenError `data/not-found`, `data/empty`, `data/not-text`, `data/no-files`, `data/column`, `data/json`
+ * @example const documents = await readDocuments("books/*.txt");
+ */
+export async function readDocuments(sources: string | readonly string[], options: ReadOptions = {}): Promise<Document[]> {
+  const documents: Document[] = [];
+  for (const source of typeof sources === "string" ? [sources] : sources) {
+    if (source === "-") documents.push({ text: decodeText(await readStdin(), "standard input"), source: "standard input" });
+    else for (const file of await expand(source)) documents.push(...(await readFile(file, options)));
+  }
+  const empty = documents.every(({ text }) => text.length === 0);
+  if (empty) {
+    throw new HeptagenError(
+      "data/empty",
+      `expected text, got none: ${documents.map(({ source }) => source).join(", ")} ${documents.length > 1 ? "are" : "is"} empty`,
+      {
+        next: "Choose a file with text in it.",
+      },
+    );
+  }
+  return documents;
+}
+
+/** The files a path, folder or glob stands for, in order. */
+async function expand(source: string): Promise<string[]> {
+  const found = await fs.stat(source).catch(() => undefined);
+  if (found?.isFile()) return [source];
+  if (found?.isDirectory()) {
+    const files = (await walk(source)).filter((file) => known.has(extname(file).toLowerCase()));
+    if (files.length > 0) return files;
+    throw new HeptagenError("data/no-files", `expected text files in the folder ${source}, got none`, {
+      next: `It is searched for ${[...known].join(" ")}; name other files one by one.`,
+    });
+  }
+  if (/[*?{[]/.test(source)) {
+    const root = source.slice(0, source.search(/[*?{[]/)).replace(/[^/\\]*$/, "") || ".";
+    const pattern = globPattern(relative(resolve(root), resolve(source)).split(sep).join("/"));
+    const files = (await walk(root).catch(() => [])).filter((file) => pattern.test(relative(root, file).split(sep).join("/")));
+    if (files.length > 0) return files;
+    throw new HeptagenError("data/no-files", `no file matches ${source}`, {
+      next: "Quote the pattern so that the shell leaves it alone, and check the folder.",
+    });
+  }
+  const folder = resolve(source, "..");
+  const near = nearest(basename(source), await fs.readdir(folder).catch(() => []));
+  throw new HeptagenError("data/not-found", `there is no file or folder ${source}`, {
+    next: near ? `Did you mean "${near}"?` : `Paths are taken from ${process.cwd()}.`,
+  });
+}
+
+/** All files below a folder, sorted, hidden ones left out. */
+async function walk(folder: string): Promise<string[]> {
+  const entries: Dirent[] = await fs.readdir(folder, { withFileTypes: true });
+  const lists = await Promise.all(
+    entries
+      .filter(({ name }) => !name.startsWith("."))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map((entry) => (entry.isDirectory() ? walk(join(folder, entry.name)) : [join(folder, entry.name)])),
+  );
+  return lists.flat();
+}
+
+/** A glob as a regular expression: `**` crosses folders, `*` and `?` do not, `{a,b}` is either. */
+function globPattern(glob: string): RegExp {
+  const source = glob.replace(/\*\*\/|\*\*|[*?{},]|[.+^$()|[\]\\]/g, (part) => {
+    const parts: Record<string, string> = {
+      "**/": "(?:.*/)?",
+      "**": ".*",
+      "*": "[^/]*",
+      "?": "[^/]",
+      "{": "(?:",
+      "}": ")",
+      ",": "|",
+    };
+    return parts[part] ?? `\\${part}`;
+  });
+  return new RegExp(`^${source}$`, "u");
+}
+
+async function readFile(file: string, { column }: ReadOptions): Promise<Document[]> {
+  const kind = extname(file).toLowerCase();
+  if (tables.has(kind)) {
+    const rows = await readTable(file, column ?? "text");
+    return rows.map((text, i) => ({ text, source: `${file}:${i + 1}` }));
+  }
+  const text = decodeText(await fs.readFile(file), file);
+  return kind === ".jsonl" || kind === ".ndjson" ? readJsonLines(text, file, column ?? "text") : [{ text, source: file }];
+}
+
+function readJsonLines(text: string, file: string, column: string): Document[] {
+  return text.split("\n").flatMap((line, i) => {
+    if (line.trim() === "") return [];
+    const source = `${file}:${i + 1}`;
+    let record: unknown;
+    try {
+      record = JSON.parse(line);
+    } catch (cause) {
+      throw new HeptagenError("data/json", `${source}: expected a JSON object, got ${JSON.stringify(line.slice(0, 60))}`, {
+        cause,
+      });
+    }
+    const value = typeof record === "object" && record !== null ? (record as Record<string, unknown>)[column] : undefined;
+    if (typeof value === "string") return [{ text: value, source }];
+    const fields = typeof record === "object" && record !== null ? Object.keys(record) : [];
+    throw columnError(source, column, fields, value);
+  });
+}
+
+/** Bytes as text; throws with the place when they are not UTF-8. */
+export function decodeText(bytes: Uint8Array, source: string): string {
+  const zero = bytes.indexOf(0);
+  if (zero >= 0) throw notText(source, `a zero byte at offset ${zero}`);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw notText(source, `bytes that are not UTF-8 at offset ${firstInvalid(bytes)}`);
+  }
+}
+
+function notText(source: string, what: string): HeptagenError {
+  return new HeptagenError("data/not-text", `${source}: expected UTF-8 text, got ${what}`, {
+    next: "Is it a binary file? Text in another encoding can be converted with: iconv -f ENCODING -t UTF-8",
+  });
+}
+
+/** Offset of the first byte that does not belong to valid UTF-8, by halving. */
+function firstInvalid(bytes: Uint8Array): number {
+  let [low, high] = [0, bytes.length];
+  const valid = (end: number) => {
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream: true });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (valid(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
