@@ -238,13 +238,18 @@ function perAxis<T>(op: string, axes: number, what: string, value: PerAxis<T>): 
 }
 
 function geometryOf(op: string, axes: number, { stride = 1, padding = 0, dilation = 1, groups = 1 }: ConvOptions): Geometry {
-  const pads = perAxis(op, axes, "padding", padding as PerAxis<number | readonly [number, number]>);
-  return {
-    strides: perAxis(op, axes, "stride", stride),
-    dilations: perAxis(op, axes, "dilation", dilation),
-    pads: pads.map((p) => (typeof p === "number" ? [p, p] : p)),
-    groups,
-  };
+  const given = perAxis(op, axes, "padding", padding as PerAxis<number | readonly [number, number]>);
+  const pads = given.map((p): readonly [number, number] => (typeof p === "number" ? [p, p] : p));
+  const strides = perAxis(op, axes, "stride", stride);
+  const dilations = perAxis(op, axes, "dilation", dilation);
+  const whole = (values: readonly number[], least: number) => values.every((v) => Number.isInteger(v) && v >= least);
+  if (!whole([...strides, ...dilations, groups], 1) || !whole(pads.flat(), 0)) {
+    throw new ShapeError(
+      op,
+      `expected positive whole strides, dilations and groups, and padding of at least 0, got stride [${strides}], dilation [${dilations}], groups ${groups}, padding ${JSON.stringify(padding)}`,
+    );
+  }
+  return { strides, dilations, pads, groups };
 }
 
 function checkConv(op: string, x: Tensor, w: Tensor, channels: number, expected: number): number {
@@ -297,6 +302,8 @@ export function convTranspose(
 ): Tensor {
   const axes = checkConv("convTranspose", x, w, x.shape[1] as number, w.shape[0] as number);
   const geometry = geometryOf("convTranspose", axes, options);
+  if ((w.shape[0] as number) % geometry.groups !== 0)
+    throw new ShapeError("convTranspose", `expected input channels divisible by ${geometry.groups} groups, got ${typeName(w)}`);
   const extra = perAxis("convTranspose", axes, "outputPadding", outputPadding);
   if (extra.some((e, i) => e < 0 || e >= (geometry.strides[i] as number))) {
     throw new ShapeError(

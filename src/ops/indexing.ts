@@ -3,6 +3,7 @@ import { one } from "../core/builtin.ts";
 import { definePrimitive } from "../core/primitive.ts";
 import { ShapeError, type Tensor, type TensorType, typeName } from "../core/tensor.ts";
 import { sizeOf } from "../util/ndarray.ts";
+import { operands } from "./broadcast.ts";
 import { normalAxis, reshape, transpose } from "./shape.ts";
 
 interface AxisParams {
@@ -68,26 +69,30 @@ export function scatterAdd(
   { axis = 0, size }: { readonly axis?: number; readonly size: number },
 ): Tensor {
   checkIndices("scatterAdd", indices);
+  operands("scatterAdd", [updates], ["float32", "int32"]);
   const rank = indices.shape.length;
-  if (updates.shape.slice(axis, axis + rank).some((d, i) => d !== indices.shape[i]) || updates.shape.length < axis + rank) {
+  // A negative axis counts from the end of the result, where one axis stands for all of the indices'.
+  const at = axis < 0 ? axis + updates.shape.length - rank + 1 : axis;
+  const held = updates.shape.slice(at, at + rank);
+  if (at < 0 || held.length < rank || held.some((d, i) => d !== indices.shape[i])) {
     throw new ShapeError(
       "scatterAdd",
       `expected updates to hold the indices' shape at axis ${axis}, got ${typeName(updates)} and ${typeName(indices)}`,
     );
   }
-  const before = updates.shape.slice(0, axis);
-  const after = updates.shape.slice(axis + rank);
+  const before = updates.shape.slice(0, at);
+  const after = updates.shape.slice(at + rank);
   const count = sizeOf(indices.shape);
   // [...before, N, ...after] → [N, ...before, ...after]
   const flat = reshape(updates, [...before, count, ...after]);
   const front = transpose(
     flat,
-    [axis, ...flat.shape.keys()].filter((p, i) => i === 0 || p !== axis),
+    [at, ...flat.shape.keys()].filter((p, i) => i === 0 || p !== at),
   );
   const added = one(scatterAddPrimitive.bind([front, reshape(indices, [count])], { size }));
   // [size, ...before, ...after] → [...before, size, ...after]
   const back = [...before.keys()].map((i) => i + 1);
-  return transpose(added, [...back, 0, ...after.map((_, i) => i + axis + 1)]);
+  return transpose(added, [...back, 0, ...after.map((_, i) => i + at + 1)]);
 }
 
 export const takeAlongPrimitive = definePrimitive<AxisParams>({
@@ -132,6 +137,7 @@ export function scatterAddAlongAxis(
   { axis = -1, size }: { readonly axis?: number; readonly size: number },
 ): Tensor {
   checkIndices("scatterAddAlongAxis", indices);
+  operands("scatterAddAlongAxis", [updates], ["float32", "int32"]);
   if (updates.shape.length !== indices.shape.length || updates.shape.some((d, i) => d !== indices.shape[i])) {
     throw new ShapeError("scatterAddAlongAxis", `expected equal shapes, got ${typeName(updates)} and ${typeName(indices)}`);
   }
@@ -159,6 +165,6 @@ export function topK(x: Tensor, k: number, axis = -1): { values: Tensor; indices
   if (!Number.isInteger(k) || k < 1 || k > (x.shape[at] as number)) {
     throw new ShapeError("topK", `expected k from 1 to ${x.shape[at]} for axis ${at} of ${typeName(x)}, got ${k}`);
   }
-  const [values, indices] = topKPrimitive.bind([x], { k, axis: at });
+  const [values, indices] = topKPrimitive.bind(operands("topK", [x], ["float32", "int32"]), { k, axis: at });
   return { values: values, indices: indices };
 }

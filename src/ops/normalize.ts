@@ -2,7 +2,7 @@
 import { one } from "../core/builtin.ts";
 import { definePrimitive } from "../core/primitive.ts";
 import { ShapeError, type Tensor, type TensorType, typeName } from "../core/tensor.ts";
-import { unbroadcast } from "./broadcast.ts";
+import { operands, unbroadcast } from "./broadcast.ts";
 import { add, exp, mul, neg, sub } from "./elementwise.ts";
 import { mean, sum } from "./reduce.ts";
 import { broadcastTo, normalAxis } from "./shape.ts";
@@ -23,7 +23,7 @@ export const softmaxPrimitive = definePrimitive<AxisParams>({
 });
 /** Exponentials that sum to 1 along an axis; safe for large inputs. */
 export function softmax(x: Tensor, axis = -1): Tensor {
-  return one(softmaxPrimitive.bind([x], { axis: normalAxis("softmax", axis, x) }));
+  return one(softmaxPrimitive.bind(operands("softmax", [x], ["float32"]), { axis: normalAxis("softmax", axis, x) }));
 }
 
 export const logSoftmaxPrimitive = definePrimitive<AxisParams>({
@@ -34,7 +34,7 @@ export const logSoftmaxPrimitive = definePrimitive<AxisParams>({
 });
 /** Logarithm of softmax, without its rounding. */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
-  return one(logSoftmaxPrimitive.bind([x], { axis: normalAxis("logSoftmax", axis, x) }));
+  return one(logSoftmaxPrimitive.bind(operands("logSoftmax", [x], ["float32"]), { axis: normalAxis("logSoftmax", axis, x) }));
 }
 
 export const layerNormPrimitive = definePrimitive<{ readonly epsilon: number }>({
@@ -81,6 +81,7 @@ export function layerNorm(
   bias?: Tensor,
   { epsilon = 1e-5 }: { readonly epsilon?: number } = {},
 ): Tensor {
+  operands("layerNorm", bias ? [x, scale, bias] : [x, scale], ["float32"]);
   const channels = x.shape.at(-1);
   for (const p of bias ? [scale, bias] : [scale]) {
     if (p.shape.length !== 1 || p.shape[0] !== channels)

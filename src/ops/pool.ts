@@ -122,6 +122,12 @@ function windowOf(op: string, x: Tensor, kernel: PerAxis, { stride = kernel, pad
   const fits = axes >= 1 && axes <= 3 && x.dtype === "float32" && Object.values(window).every((v) => v.length === axes);
   if (!fits)
     throw new ShapeError(op, `expected float32 [B, C, …] with one size per spatial axis, got ${typeName(x)}, kernel ${kernel}`);
+  if ([...window.kernel, ...window.strides].some((v) => !Number.isInteger(v) || v < 1) || window.pads.some((p) => p < 0)) {
+    throw new ShapeError(
+      op,
+      `expected positive whole windows and strides, got kernel ${kernel}, stride ${stride}, padding ${padding}`,
+    );
+  }
   if (pooledType(x, window).shape.some((d) => d < 1) || window.pads.some((p, i) => 2 * p > (window.kernel[i] as number))) {
     throw new ShapeError(
       op,

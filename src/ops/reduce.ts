@@ -2,9 +2,12 @@
 import { one } from "../core/builtin.ts";
 import { definePrimitive } from "../core/primitive.ts";
 import { ShapeError, type Tensor, type TensorType, typeName } from "../core/tensor.ts";
-import { sizeOf } from "../util/ndarray.ts";
+import { type DType, sizeOf } from "../util/ndarray.ts";
+import { operands } from "./broadcast.ts";
 import { cast, div, equal, mul } from "./elementwise.ts";
 import { broadcastTo, normalAxis, reshape } from "./shape.ts";
+
+const number: readonly DType[] = ["float32", "int32"];
 
 interface ReduceParams {
   /** Sorted, non-negative. */
@@ -46,7 +49,7 @@ export const sumPrimitive = definePrimitive<ReduceParams>({
 /** Sum over axes. */
 export function sum(x: Tensor, axes?: number | readonly number[], { keepDims = false }: ReduceOptions = {}): Tensor {
   const list = axesOf("sum", x, axes);
-  if (x.dtype !== "float32" && x.dtype !== "int32") throw new ShapeError("sum", `expected float32 or int32, got ${typeName(x)}`);
+  operands("sum", [x], number);
   if (list.every((axis) => x.shape[axis] === 1)) return reshape(x, keepDims ? keptShape(x, list) : reducedType(x, list).shape);
   return keep(one(sumPrimitive.bind([x], { axes: list })), x, list, keepDims);
 }
@@ -77,7 +80,8 @@ export const reduceMaxPrimitive = definePrimitive<ReduceParams>({
 /** Maximum over axes; ties share the gradient. */
 export function max(x: Tensor, axes?: number | readonly number[], { keepDims = false }: ReduceOptions = {}): Tensor {
   const list = axesOf("max", x, axes);
-  return keep(one(reduceMaxPrimitive.bind([x], { axes: list })), x, list, keepDims);
+  if (list.length === 0) return x;
+  return keep(one(reduceMaxPrimitive.bind(operands("max", [x], number), { axes: list })), x, list, keepDims);
 }
 
 export const reduceMinPrimitive = definePrimitive<ReduceParams>({
@@ -89,7 +93,8 @@ export const reduceMinPrimitive = definePrimitive<ReduceParams>({
 /** Minimum over axes; ties share the gradient. */
 export function min(x: Tensor, axes?: number | readonly number[], { keepDims = false }: ReduceOptions = {}): Tensor {
   const list = axesOf("min", x, axes);
-  return keep(one(reduceMinPrimitive.bind([x], { axes: list })), x, list, keepDims);
+  if (list.length === 0) return x;
+  return keep(one(reduceMinPrimitive.bind(operands("min", [x], number), { axes: list })), x, list, keepDims);
 }
 
 export const argmaxPrimitive = definePrimitive<{ readonly axis: number }>({
@@ -101,7 +106,7 @@ export const argmaxPrimitive = definePrimitive<{ readonly axis: number }>({
 });
 /** Index (int32) of the first maximum along an axis, the last unless told. */
 export function argmax(x: Tensor, axis = -1): Tensor {
-  return one(argmaxPrimitive.bind([x], { axis: normalAxis("argmax", axis, x) }));
+  return one(argmaxPrimitive.bind(operands("argmax", [x], number), { axis: normalAxis("argmax", axis, x) }));
 }
 
 export const cumsumPrimitive = definePrimitive<{ readonly axis: number; readonly reverse: boolean }>({
@@ -112,5 +117,5 @@ export const cumsumPrimitive = definePrimitive<{ readonly axis: number; readonly
 });
 /** Running sum along an axis (including each element itself); `reverse` runs from the end. */
 export function cumsum(x: Tensor, axis = -1, { reverse = false }: { readonly reverse?: boolean } = {}): Tensor {
-  return one(cumsumPrimitive.bind([x], { axis: normalAxis("cumsum", axis, x), reverse }));
+  return one(cumsumPrimitive.bind(operands("cumsum", [x], number), { axis: normalAxis("cumsum", axis, x), reverse }));
 }
