@@ -22,20 +22,23 @@
  * Loading verifies every byte against SHA256SUMS. A damaged checkpoint gives a warning that names the file, and the next
  * older one is used.
  */
-import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
-import type { NdArray } from "../util/ndarray.ts";
+import {
+  type CheckpointFiles,
+  checkpointFiles as files,
+  firstLine,
+  isDamage,
+  type Measurements,
+  readCheckpoint,
+  readMark,
+} from "./checkpoint-files.node.ts";
 import { errno, renameSynced, storageError, syncFolder, temporaryPath, unreadable, writeFileSynced } from "./durable.node.ts";
-import { namedNumbers, numbersByName, parseJson, stringifyJson } from "./json.ts";
+import { namedNumbers, stringifyJson } from "./json.ts";
 import type { RunWarning } from "./metrics-log.node.ts";
 import { flattenParameters } from "./parameters.ts";
-import { readSafetensorsFile } from "./safetensors.node.ts";
 import { safetensorsPieces } from "./safetensors.ts";
-
-/** Numbers measured when a checkpoint was made, such as `{ validationLoss: 1.8 }`. */
-export type Measurements = Readonly<Record<string, number>>;
 
 /** What a checkpoint holds when it is saved. */
 export interface CheckpointContent {
@@ -50,15 +53,8 @@ export interface CheckpointContent {
   readonly metrics?: Measurements;
 }
 
-/** What a checkpoint holds when it is loaded. Trees are flat: see `restoreTree`. */
-export interface Checkpoint {
-  readonly folder: string;
-  readonly step: number;
-  readonly best: boolean;
-  readonly metrics: Measurements;
-  readonly state: unknown;
-  readonly model: Map<string, NdArray>;
-  readonly optimizer: Map<string, NdArray>;
+/** A checkpoint that was loaded. Trees are flat: see `restoreTree`. */
+export interface Checkpoint extends CheckpointFiles {
   /** Damaged checkpoints that were passed over to get here. */
   readonly warnings: readonly RunWarning[];
 }
@@ -68,15 +64,12 @@ export interface CheckpointFolder {
   readonly folder: string;
   readonly name: string;
   readonly step: number;
+  /** 1, or more when the step was saved again. */
+  readonly again: number;
 }
 
 /** Which checkpoint: the newest, or the newest marked best (the newest of all while none is marked). */
 export type Which = "last" | "best";
-
-const modelFile = "model.safetensors";
-const optimizerFile = "optimizer.safetensors";
-const stateFile = "state.json";
-const sumsFile = "SHA256SUMS";
 
 /** All checkpoints, newest first, by their names alone. No folder means none. */
 export async function listCheckpoints(folder: string): Promise<CheckpointFolder[]> {
@@ -103,32 +96,30 @@ export async function saveCheckpoint(folder: string, content: CheckpointContent,
   const existing = await listCheckpoints(folder);
   const newest = existing[0]?.step ?? 0;
   if (!Number.isSafeInteger(step) || step < newest) {
+    const facts = { step, newest };
     throw new HeptagenError(
       "run/step-order",
-      `expected a step of ${newest} or more, got ${step}: checkpoints are saved in order`,
-      {
-        facts: { step, newest },
-      },
+      `expected a step of ${newest} or more, as checkpoints are saved in order, got ${step}`,
+      { facts },
     );
   }
   const metadata = { format: "pt", step: String(step) };
-  const files: readonly (readonly [string, string | Uint8Array[]])[] = [
-    [modelFile, safetensorsPieces(flattenParameters(model), metadata)],
-    [optimizerFile, safetensorsPieces(flattenParameters(optimizer), metadata)],
-    [stateFile, stringifyJson({ step, best, metrics: namedNumbers(metrics), state }, "checkpoint")],
+  const contents: readonly (readonly [string, string | Uint8Array[]])[] = [
+    [files.model, safetensorsPieces(flattenParameters(model), metadata)],
+    [files.optimizer, safetensorsPieces(flattenParameters(optimizer), metadata)],
+    [files.state, stringifyJson({ step, best, metrics: namedNumbers(metrics), state }, "checkpoint")],
   ];
-  const times = existing.filter((other) => other.step === step).length;
-  const base = `step-${String(step).padStart(8, "0")}`;
-  const final = join(folder, times === 0 ? base : `${base}-${freeSuffix(existing, base)}`);
+  const again = existing[0]?.step === step ? existing[0].again + 1 : 1;
+  const final = join(folder, `step-${String(step).padStart(8, "0")}${again > 1 ? `-${again}` : ""}`);
   const draft = temporaryPath(final);
   try {
     await mkdir(draft);
     let sums = "";
-    for (const [name, pieces] of files) {
+    for (const [name, pieces] of contents) {
       const { sha256 } = await writeFileSynced(join(draft, name), pieces, join(final, name));
       sums += `${sha256}  ${name}\n`;
     }
-    await writeFileSynced(join(draft, sumsFile), sums, join(final, sumsFile));
+    await writeFileSynced(join(draft, files.sums), sums, join(final, files.sums));
     await syncFolder(draft);
     await renameSynced(draft, final);
   } catch (error) {
@@ -139,14 +130,6 @@ export async function saveCheckpoint(folder: string, content: CheckpointContent,
     throw storageError(error, folder);
   });
   return final;
-}
-
-/** The number for a step that is saved again: one more than the highest so far. */
-function freeSuffix(existing: readonly CheckpointFolder[], base: string): number {
-  const suffixes = existing
-    .filter(({ name }) => name === base || name.startsWith(`${base}-`))
-    .map(({ name }) => Number(name.slice(base.length + 1) || 1));
-  return Math.max(...suffixes) + 1;
 }
 
 async function prune(folder: string): Promise<void> {
@@ -167,8 +150,7 @@ export async function findBest(
   const damage: HeptagenError[] = [];
   for (const candidate of newestFirst) {
     try {
-      const { best } = await readState(candidate.folder, await readSums(candidate.folder));
-      if (best) return { best: candidate, damage };
+      if (await readMark(candidate.folder)) return { best: candidate, damage };
     } catch (error) {
       if (!isDamage(error)) throw error;
       damage.push(error);
@@ -189,20 +171,26 @@ export async function loadCheckpoint(folder: string, which: Which, { modelOnly =
     const all = await listCheckpoints(folder);
     if (all.length === 0) throw noCheckpoint(folder);
     const { best, damage } = which === "best" ? await findBest(all) : { best: undefined, damage: [] };
-    const candidates = best ? [best, ...all.filter((other) => other !== best)] : all;
-    const failures: HeptagenError[] = [];
-    for (const candidate of candidates) {
+    const failures = [...damage];
+    for (const candidate of best ? [best, ...all.filter((other) => other !== best)] : all) {
       try {
         const checkpoint = await readCheckpoint(candidate.folder, modelOnly);
-        return { ...checkpoint, warnings: warnings([...damage, ...failures], checkpoint.step) };
+        if (await allExist(failures)) return { ...checkpoint, warnings: warnings(failures, checkpoint.step) };
+        break;
       } catch (error) {
         if (!isDamage(error)) throw error;
-        if (!(await exists(candidate.folder))) break; // a training process removed it just now: there are newer ones
         failures.push(error);
       }
     }
-    if (failures.length === candidates.length || attempt === 5) throw noneGood(folder, failures);
+    // A process that trains meanwhile may have removed what was just listed: then there are newer ones, and we look again.
+    if (attempt === 10 || (await allExist(failures))) throw noneGood(folder, failures);
   }
+}
+
+/** Whether the folders of these damaged files are still there. */
+async function allExist(failures: readonly HeptagenError[]): Promise<boolean> {
+  for (const { facts } of failures) if (!(await exists(dirname(String(facts.file))))) return false;
+  return true;
 }
 
 function warnings(failures: readonly HeptagenError[], step: number): RunWarning[] {
@@ -227,78 +215,6 @@ function noneGood(folder: string, failures: readonly HeptagenError[]): HeptagenE
     facts: { folder, files: failures.map((failure) => failure.facts.file) },
     next: "Restore these files from a copy, or train again in another folder (--out).",
   });
-}
-
-async function readCheckpoint(folder: string, modelOnly: boolean): Promise<Omit<Checkpoint, "warnings">> {
-  const sums = await readSums(folder);
-  const state = await readState(folder, sums);
-  const model = await readArrays(join(folder, modelFile), sums.get(modelFile));
-  const optimizer = modelOnly
-    ? new Map<string, NdArray>()
-    : await readArrays(join(folder, optimizerFile), sums.get(optimizerFile));
-  return { folder, ...state, model, optimizer };
-}
-
-async function readSums(folder: string): Promise<Map<string, string>> {
-  const file = join(folder, sumsFile);
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw asDamage(cause, file);
-  });
-  const sums = new Map(
-    text.split("\n").flatMap((line) => (/^([0-9a-f]{64}) {2}(.+)$/.exec(line) ? [[line.slice(66), line.slice(0, 64)]] : [])),
-  );
-  for (const name of [modelFile, optimizerFile, stateFile]) {
-    if (!sums.has(name)) throw damaged(file, `it has no checksum of ${name}`);
-  }
-  return sums;
-}
-
-async function readState(
-  folder: string,
-  sums: ReadonlyMap<string, string>,
-): Promise<Pick<Checkpoint, "step" | "best" | "metrics" | "state">> {
-  const file = join(folder, stateFile);
-  const bytes = await readFile(file).catch((cause: unknown) => {
-    throw asDamage(cause, file);
-  });
-  compare(createHash("sha256").update(bytes).digest("hex"), sums.get(stateFile), file);
-  const { step, best, metrics, state } = parseJson(bytes.toString("utf8"), file) as Record<string, unknown>; // as `saveCheckpoint` wrote it
-  return { step: Number(step), best: best === true, metrics: numbersByName(metrics as object) as Measurements, state };
-}
-
-async function readArrays(file: string, sum: string | undefined): Promise<Map<string, NdArray>> {
-  const hash = createHash("sha256");
-  const { tensors } = await readSafetensorsFile(file, { tap: (bytes) => hash.update(bytes) }).catch((cause: unknown) => {
-    throw asDamage(cause, file);
-  });
-  compare(hash.digest("hex"), sum, file);
-  return tensors;
-}
-
-function compare(got: string, expected: string | undefined, file: string): void {
-  if (got !== expected) throw damaged(file, "its checksum differs");
-}
-
-function damaged(file: string, reason: string, cause?: unknown): HeptagenError {
-  return new HeptagenError("checkpoint/damaged", `${file} is damaged: ${reason}`, { facts: { file }, cause });
-}
-
-/** A failure to read: damage when the content is wrong or gone, otherwise (permissions, too many files) an error of its own. */
-function asDamage(error: unknown, file: string): unknown {
-  if (error instanceof HeptagenError && error.code.startsWith("safetensors/")) return damaged(file, firstLine(error), error);
-  const failure = error instanceof HeptagenError ? error : unreadable(error, file);
-  const name = failure instanceof HeptagenError ? failure.facts.errno : undefined;
-  if (name === "ENOENT" || name === "ENOTDIR") return damaged(file, "it is missing", error);
-  if (name === "EIO") return damaged(file, "the disk cannot read it", error);
-  return failure;
-}
-
-function isDamage(error: unknown): error is HeptagenError {
-  return error instanceof HeptagenError && error.code === "checkpoint/damaged";
-}
-
-function firstLine(error: Error): string {
-  return error.message.split("\n")[0] ?? "";
 }
 
 async function exists(path: string): Promise<boolean> {

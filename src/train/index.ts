@@ -1,5 +1,12 @@
-/** Training: what runs anywhere. Files and runs on disk are in `index.node.ts`. */
-export { namedNumbers, numbersByName, parseJson, stringifyJson } from "./json.ts";
+/**
+ * Training: runs and checkpoints on disk, their file formats, and how progress is told.
+ *
+ * Files named `*.node.ts` need Node's file system; the others run in a browser too.
+ */
+export type { Measurements } from "./checkpoint-files.node.ts";
+export type { Checkpoint, CheckpointContent, CheckpointFolder, Which } from "./checkpoints.node.ts";
+export { type Content, type Written, writeFileAtomically } from "./durable.node.ts";
+export type { MetricsRecord, RunWarning } from "./metrics-log.node.ts";
 export { type ArraySpec, flattenParameters, restoreTree } from "./parameters.ts";
 export {
   advance,
@@ -14,6 +21,10 @@ export {
   throughput,
   timeLeft,
 } from "./progress.ts";
-export { readSafetensors, type Safetensors, safetensorsPieces, writeSafetensors } from "./safetensors.ts";
+export { type LoadedModel, openRun, type Run, type RunConfig } from "./run-folder.node.ts";
+export { type ReadOptions, readSafetensorsFile, readSafetensorsHeader, writeSafetensorsFile } from "./safetensors.node.ts";
+export { readSafetensors, type Safetensors, writeSafetensors } from "./safetensors.ts";
 export type { SafetensorsEntry, SafetensorsHeader } from "./safetensors-header.ts";
-export { type EventTime, fileVersionRecord, restartRecord, type SummaryValue, summaryRecord } from "./tensorboard.ts";
+export { type EventWriter, openEventWriter } from "./tensorboard.node.ts";
+export type { SummaryValue } from "./tensorboard.ts";
+export { createRun, resumeRun, type TrainingRun } from "./training-run.node.ts";

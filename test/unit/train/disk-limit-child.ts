@@ -1,5 +1,5 @@
 /** Saves a small checkpoint, then one that the limit on file sizes refuses; prints what happens. */
-import { createRun, openRun } from "../../../src/train/index.node.ts";
+import { createRun, openRun } from "../../../src/train/index.ts";
 import { HeptagenError } from "../../../src/util/errors.ts";
 import { ndarray } from "../../../src/util/ndarray.ts";
 import { runConfig } from "./storage.ts";

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,9 +12,9 @@ import {
   writeFileAtomically,
   writeFileSynced,
 } from "../../../src/train/durable.node.ts";
-import { createRun, openRun } from "../../../src/train/index.node.ts";
+import { createRun, openRun } from "../../../src/train/index.ts";
 import { ndarray } from "../../../src/util/ndarray.ts";
-import { isRoot, runConfig, tryMount } from "./storage.ts";
+import { isRoot, runConfig, shell, tryMount } from "./storage.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -160,7 +160,7 @@ describe("a disk that refuses", () => {
     const unmount = tryMount(run, "size=1m");
     if (typeof unmount === "string") return skip(`no disk can be mounted here: ${unmount}`);
     try {
-      execFileSync("mount", ["-o", "remount,ro", run]);
+      shell(`mount -o remount,ro "$1"`, run);
       await expect(createRun(run, runConfig)).rejects.toMatchObject({ code: "storage/read-only" });
       await expect(createRun(join(run, "new"), runConfig)).rejects.toThrow(
         /the disk of .* is read-only\n {2}→ Choose a folder on a writable disk/,
