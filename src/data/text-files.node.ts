@@ -154,22 +154,23 @@ function notText(source: string, what: string): HeptagenError {
   });
 }
 
-/** Offset of the first byte that does not belong to valid UTF-8, by halving. */
+/** Offset of the first byte that does not belong to valid UTF-8: halving finds where decoding stops, then its start. */
 function firstInvalid(bytes: Uint8Array): number {
-  let [low, high] = [0, bytes.length];
-  const valid = (end: number) => {
+  const valid = (end: number, stream: boolean) => {
     try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream: true });
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream });
       return true;
     } catch {
       return false;
     }
   };
+  let [low, high] = [0, bytes.length];
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (valid(middle)) low = middle;
+    if (valid(middle, true)) low = middle;
     else high = middle - 1;
   }
+  while (!valid(low, false)) low--;
   return low;
 }
 
