@@ -93,10 +93,9 @@ export function formatCount(value: number): string {
   return digits(value);
 }
 
-/** Three digits: 1.23, 12.3, 123; whole numbers below a thousand as they are. */
+/** Three digits, more only before the point: 1.23, 12.3, 123, 1023. */
 function digits(value: number): string {
-  if (!Number.isFinite(value)) return String(value);
-  return String(Number(value.toPrecision(3)));
+  return String(Math.abs(value) < 100 ? Number(value.toPrecision(3)) : Math.round(value));
 }
 
 /**
