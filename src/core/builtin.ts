@@ -72,6 +72,7 @@ export function zerosLike(type: TensorType): Tensor {
 export const identityPrimitive = definePrimitive<{ readonly stop: boolean }>({
   name: "identity",
   infer: ([x]) => [x],
+  stopsGradient: ({ stop }) => stop,
   vjp: ([ct], _in, _out, { stop }) => [stop ? null : ct],
   lower: (_, [x]) => x,
 });

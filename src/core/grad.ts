@@ -27,7 +27,7 @@ export function backward(
   const nodes = reachable(outputs, wanted, since);
   const active = new Set<Tensor>(inputs);
   for (const node of nodes) {
-    if (node.inputs.some((x) => active.has(x))) {
+    if (node.inputs.some((x) => active.has(x)) && !node.primitive.stopsGradient?.(node.params)) {
       for (const output of node.outputs) if (output.dtype === "float32") active.add(output);
     }
   }

@@ -24,6 +24,8 @@ interface Traits<Params> {
   key?(params: Params): string | null;
   /** An extra leading axis on operands and results maps over it, as in NumPy broadcasting: lets a scan's gradient batch it over time. */
   readonly mapsLeadingAxis?: boolean;
+  /** Whether no gradient flows through: what follows then counts as independent of what comes before. */
+  stopsGradient?(params: Params): boolean;
   /** Yields fresh randomness: must not be drawn inside a loop body, where it would be the same in every iteration. */
   readonly random?: boolean;
 }
