@@ -180,6 +180,17 @@ describe("what is not differentiated", () => {
     expect(() => grad(loop)(x)).toThrow("whileLoop: has no gradient");
   });
 
+  test("ops without a gradient may follow a stopped one", () => {
+    const loop = (y: Tensor) =>
+      whileLoop(
+        (s) => ops.less(s, 20),
+        (s) => mul(s, 2),
+        y,
+        { limit: 9 },
+      );
+    expect(numbers((x) => grad((y: Tensor) => mul(y, loop(ops.stopGradient(y))))(x), float([], [3]))).toEqual([[24]]);
+  });
+
   test("integers and booleans on the way end a path", () => {
     const fn = (y: Tensor) => sum(mul(ops.cast(ops.less(0, y), "float32"), mul(ops.cast(ops.cast(y, "int32"), "float32"), y)));
     expect(numbers((x) => grad(fn)(x), vector(2.5, 0.5))).toEqual([[2, 0]]);
