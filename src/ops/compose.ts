@@ -54,12 +54,15 @@ export const log1p: (x: Tensor) => Tensor = customVjp(
 );
 
 /** e^x - 1, exact also where x is tiny (through tanh: e^x - 1 = 2 tanh(x/2) / (1 - tanh(x/2))). */
-export function expm1(x: Tensor): Tensor {
-  const small = where(equal(sub(exp(x), 1), exp(x)), 0, clamp(x, -1, 1));
-  const t = tanh(mul(small, 0.5));
-  const near = div(mul(t, 2), sub(1, t));
-  return where(equal(small, x), near, sub(exp(x), 1));
-}
+export const expm1: (x: Tensor) => Tensor = customVjp(
+  (x: Tensor) => {
+    const small = clamp(x, -1, 1);
+    const t = tanh(mul(small, 0.5));
+    const near = div(mul(t, 2), sub(1, t));
+    return { value: where(equal(small, x), near, sub(exp(x), 1)), residuals: x };
+  },
+  (x, ct) => [mul(ct, exp(x))],
+);
 
 /** log(1 + e^x), safe for large |x|. */
 export const softplus = (x: Tensor): Tensor => add(maximum(x, 0), log1p(exp(neg(maximum(x, neg(x))))));
@@ -71,7 +74,7 @@ export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x));
  * Gaussian error linear unit x · Φ(x) (Hendrycks & Gimpel 2016), exact.
  *
  * With u = x/√2: Φ(x) = (1 + erf u)/2, which lies in [0, 1] and so is one hardSigmoid of erf u, and the slope is
- * Φ(x) + x φ(x) = Φ(x) + u / (√π e^(u²)). Every pass over the activations counts: they are a model's widest.
+ * Φ(x) + x φ(x) = Φ(x) + u e^(-ln √π - u²). Every pass over the activations counts: they are a model's widest.
  */
 export const gelu: (x: Tensor) => Tensor = customVjp(
   (x: Tensor) => {
@@ -79,7 +82,7 @@ export const gelu: (x: Tensor) => Tensor = customVjp(
     const below = hardSigmoid(erf(u), { slope: 0.5, offset: 0.5 });
     return { value: mul(x, below), residuals: { u, below } };
   },
-  ({ u, below }, ct) => [mul(ct, add(below, mul(div(u, exp(mul(u, u))), 1 / Math.sqrt(Math.PI))))],
+  ({ u, below }, ct) => [mul(ct, add(below, mul(u, exp(sub(-Math.log(Math.PI) / 2, mul(u, u))))))],
 );
 
 /** GELU by its tanh approximation, as GPT-2 uses it. */

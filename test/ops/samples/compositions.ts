@@ -1,6 +1,6 @@
 /** Samples of ops that are no primitives but written in others. */
 import * as ops from "../../../src/ops/index.ts";
-import { betweenHalves, distinct, nonzero, normal, type Sample, sample, uniform } from "./make.ts";
+import { betweenHalves, distinct, exactly, nonzero, normal, type Sample, sample, uniform } from "./make.ts";
 
 export const compositions: readonly Sample[] = [
   sample("square", [normal(2, 3)], ([x]) => ops.square(x)),
@@ -10,11 +10,19 @@ export const compositions: readonly Sample[] = [
   sample("clamp", [betweenHalves(2, 4)], ([x]) => ops.clamp(x, -1, 0.5)),
   sample("log1p", [uniform(-0.9, 3, 6)], ([x]) => ops.log1p(x)),
   sample("expm1", [uniform(-3, 3, 8)], ([x]) => ops.expm1(x)),
+  sample("expm1 at the seams", [exactly("float32", [4], [-1, 1, 0, 20])], ([x]) => ops.expm1(x)),
+  sample("log1p and expm1 of tiny numbers", [uniform(-1e-6, 1e-6, 6)], ([x]) => [
+    ops.mul(ops.log1p(x), 1e6),
+    ops.mul(ops.expm1(x), 1e6),
+  ]),
   sample("softplus", [normal(4)], ([x]) => ops.softplus(x)),
   sample("softplus far out", [uniform(-60, 60, 8)], ([x]) => ops.softplus(x)),
   sample("silu", [normal(4)], ([x]) => ops.silu(x)),
   sample("gelu", [normal(6)], ([x]) => ops.gelu(x)),
+  sample("gelu far out", [uniform(-40, 40, 8)], ([x]) => ops.gelu(x)),
   sample("geluTanh", [normal(6)], ([x]) => ops.geluTanh(x)),
+  sample("geluTanh far out", [uniform(-40, 40, 8)], ([x]) => ops.geluTanh(x)),
+  sample("silu far out", [uniform(-80, 80, 8)], ([x]) => ops.silu(x)),
   sample("leakyRelu", [nonzero(6)], ([x]) => ops.leakyRelu(x, 0.2)),
   sample("logsumexp", [normal(2, 3)], ([x]) => [ops.logsumexp(x), ops.logsumexp(x, 0), ops.logsumexp(x, -1, { keepDims: true })]),
   sample("logsumexp large", [uniform(60, 80, 2, 3)], ([x]) => ops.logsumexp(x, 1)),
