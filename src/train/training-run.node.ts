@@ -122,8 +122,10 @@ export async function resumeRun(path: string): Promise<{ run: TrainingRun; check
     }
     const checkpoint = (await listCheckpoints(folder)).length > 0 ? await endWithLastGood(folder) : undefined;
     await cutMetricsLog(reader.path(runFiles.metrics), checkpoint?.step);
-    if (checkpoint)
-      await publish((await loadCheckpoint(folder, "best", { modelOnly: true })).folder, reader.path(runFiles.model));
+    if (checkpoint) {
+      const best = await loadCheckpoint(folder, "best", { modelOnly: true });
+      await publish(best.folder, reader.path(runFiles.model));
+    }
     return { run: trainingRun(reader, lock), checkpoint };
   } catch (error) {
     await lock.release();
@@ -135,10 +137,8 @@ export async function resumeRun(path: string): Promise<{ run: TrainingRun; check
 async function endWithLastGood(folder: string): Promise<Checkpoint> {
   const all = await listCheckpoints(folder);
   const checkpoint = await loadCheckpoint(folder, "last");
-  for (const newer of all.slice(
-    0,
-    all.findIndex((other) => other.folder === checkpoint.folder),
-  )) {
+  const position = all.findIndex((other) => other.folder === checkpoint.folder);
+  for (const newer of all.slice(0, position)) {
     const aside = join(folder, `damaged-${newer.name}`);
     await rm(aside, { recursive: true, force: true });
     await renameSynced(newer.folder, aside);

@@ -1,7 +1,9 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { link, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   type CheckpointContent,
@@ -14,6 +16,8 @@ import {
 } from "../../../src/train/index.ts";
 import { type NdArray, ndarray, scalar } from "../../../src/util/ndarray.ts";
 import { runConfig, shell } from "./storage.ts";
+
+const execute = promisify(execFile);
 
 let parent: string;
 let folder: string;
@@ -385,6 +389,18 @@ describe("one writer", () => {
     },
   );
 
+  test("processes that start at the same moment never have it together", async () => {
+    const child = fileURLToPath(new URL("lock-child.ts", import.meta.url));
+    await mkdir(folder, { recursive: true });
+    const outputs = await Promise.all(
+      [1, 2, 3].map(async () => (await execute(process.execPath, ["--import", "tsx", child, folder])).stdout),
+    );
+    const counts = outputs.map((output) => JSON.parse(output) as { held: number; refused: number; overlaps: number });
+    expect(counts.map(({ overlaps }) => overlaps)).toEqual([0, 0, 0]);
+    expect(counts.reduce((sum, { held }) => sum + held, 0)).toBeGreaterThan(0);
+    expect(await lock()).toBe("");
+  });
+
   test("another computer's lock is respected, and the error names the file", async () => {
     await (await create()).close();
     const name = ".lock-12-345-node-7.cluster";
@@ -395,11 +411,11 @@ describe("one writer", () => {
   });
 });
 
-test("a model in a run folder survives on a disk without hard links", async () => {
+test("model.safetensors is replaced, not overwritten: another link to it keeps its content", async () => {
   const run = await create();
   const w: NdArray = scalar(1);
   await run.saveCheckpoint({ step: 1, model: { w }, optimizer: {}, state: null });
   await link(run.path("model.safetensors"), run.path("mine.safetensors"));
   await run.saveCheckpoint({ step: 2, model: { w: scalar(2) }, optimizer: {}, state: null });
-  expect((await readSafetensorsFile(run.path("mine.safetensors"))).tensors.get("w")?.data[0]).toBe(1); // replaced, not overwritten
+  expect((await readSafetensorsFile(run.path("mine.safetensors"))).tensors.get("w")?.data[0]).toBe(1);
 });
