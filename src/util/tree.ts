@@ -10,7 +10,11 @@ import { HeptagenError } from "./errors.ts";
 export type Tree<Leaf> = Leaf | readonly Tree<Leaf>[] | { readonly [key: string]: Tree<Leaf> };
 
 /** The same structure with every leaf of type `From` replaced by `To`. */
-export type Mapped<T, From, To> = T extends From ? To : { [K in keyof T]: Mapped<T[K], From, To> };
+export type Mapped<T, From, To> = [Tree<From>] extends [T]
+  ? Tree<To>
+  : T extends From
+    ? To
+    : { [K in keyof T]: Mapped<T[K], From, To> };
 
 /** Decides what a leaf is. */
 export type IsLeaf<Leaf> = (value: unknown) => value is Leaf;
