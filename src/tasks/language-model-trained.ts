@@ -1,0 +1,193 @@
+/** A trained language model: opened from a run, then sampled, evaluated, inspected and exported. */
+import { encodeTexts, type Tokenizer, tokenizerFromJSON } from "../data/index.ts";
+import { languageScores, measureText, type ScoredText } from "../metrics/language.ts";
+import { openRun, type Run, restoreTree } from "../train/index.ts";
+import { parseJson } from "../train/json.ts";
+import { HeptagenError } from "../util/errors.ts";
+import { isNdArray, type NdArray, sizeOf } from "../util/ndarray.ts";
+import { key } from "../util/random.ts";
+import type { Tree } from "../util/tree.ts";
+import { flatten } from "../util/tree.ts";
+import { drawAttention } from "./attention-maps.node.ts";
+import type { Backbone } from "./backbone.ts";
+import { readTexts, splitSource, windowOf } from "./language-model-data.ts";
+import { evaluateOptions, inspectOptions, sampleOptions, type TrainingOptions } from "./language-model-options.ts";
+import { type LoadedLanguageModel, promptTokens, sampleText } from "./language-model-sample.ts";
+import { compileScorer } from "./language-model-scores.ts";
+import { parseOptions } from "./options.ts";
+import type { Inspection, Measure, OpenContext, Options, Recipe, TrainedModel } from "./recipe.ts";
+
+/** Windows scored at once. */
+const scoringBatch = 8;
+/** Tokens of an attention picture when no text is given: few enough to be labelled. */
+const pictureTokens = 24;
+
+/** A language model as a run keeps it. */
+export interface OpenedRun<Config> extends LoadedLanguageModel<Config> {
+  readonly run: Run;
+  readonly options: TrainingOptions & Options;
+}
+
+/**
+ * Loads the best model of a run.
+ *
+ * @throws HeptagenError `run/…`, `parameters/mismatch`
+ */
+export async function loadRun<Config>(
+  backbone: Backbone<Config>,
+  folder: string,
+  { device, onWarning }: OpenContext,
+): Promise<OpenedRun<Config>> {
+  const run = await openRun(folder);
+  const options = run.config.config as TrainingOptions & Options; // checked when the run was made
+  const tokenizer = await readTokenizer(run);
+  const config = configureModel(backbone, options, tokenizer);
+  const { model, warnings } = await run.loadModel();
+  for (const { message } of warnings) onWarning?.(message);
+  const params = restoreTree<unknown>(backbone.model.init(config, key(0)), model, "model") as Tree<NdArray>;
+  return { run, options, model: backbone.model, config, params, tokenizer, context: options.context, device };
+}
+
+async function readTokenizer(run: Run): Promise<Tokenizer> {
+  const file = run.path("tokenizer.json");
+  const text = await run.readTokenizer();
+  if (text !== undefined) return tokenizerFromJSON(parseJson(text, file), file);
+  throw new HeptagenError("run/no-tokenizer", `expected ${file}, got none`, { next: "The run is damaged: train it again." });
+}
+
+/** The architecture's configuration out of a run's options. */
+export function configureModel<Config>(backbone: Backbone<Config>, options: Options, tokenizer: Tokenizer): Config {
+  const own = Object.fromEntries(Object.keys(backbone.options.shape).map((name) => [name, options[name]]));
+  const sizes = { vocabulary: tokenizer.vocabularySize, context: options.context as number };
+  const config = backbone.configure(own, sizes);
+  backbone.model.check(config);
+  return config;
+}
+
+/** What a trained model can do, whatever it was loaded from. */
+export function trainedModel<Config>(
+  recipe: Recipe,
+  loaded: LoadedLanguageModel<Config>,
+  opened?: OpenedRun<Config>,
+): TrainedModel {
+  return {
+    recipe,
+    sample: (options) => sampleText(loaded, parseOptions("sample", sampleOptions, options)),
+    async evaluate(given) {
+      const options = parseOptions("eval", evaluateOptions, given);
+      const own = options.data === undefined;
+      if (own && !opened) {
+        throw new HeptagenError("options/value", "eval: expected data, got none: this model has no validation text of its own", {
+          next: "Name a text with --data.",
+        });
+      }
+      const texts = own && opened ? await validationTexts(opened) : await readTexts(options);
+      return evaluateTexts(loaded, texts, opened ? windowOf(opened.options) : loaded.context);
+    },
+    async inspect(given) {
+      const options = parseOptions("inspect", inspectOptions, given);
+      return inspectModel(loaded, options, opened);
+    },
+    async export(_format, _out) {
+      throw new HeptagenError("export/later", "export is not there yet");
+    },
+  };
+}
+
+/**
+ * Loss, perplexity and bits of texts. Every token but the first is predicted once, in consecutive windows, as in validation.
+ *
+ * @throws HeptagenError `data/too-short`, `tokenizer/unknown-character`
+ */
+export async function evaluateTexts<Config>(
+  { model, config, params, tokenizer, device }: LoadedLanguageModel<Config>,
+  texts: readonly string[],
+  window: number,
+): Promise<Measure[]> {
+  const ids = encodeTexts(texts, tokenizer);
+  const predicted = ids.length - 1;
+  if (predicted < 1) {
+    throw new HeptagenError("data/too-short", `eval: expected a text of at least two tokens, got ${ids.length}`, {
+      next: "Choose a longer text.",
+    });
+  }
+  const size = { context: Math.min(window, predicted), batch: Math.min(scoringBatch, Math.ceil(predicted / window)), device };
+  const scorer = await compileScorer(model, config, params, size);
+  const scores = await scorer.score(params, ids);
+  await scorer.dispose();
+  return measuresOf({ ...scores, ...predictedText(texts, tokenizer, ids) });
+}
+
+/** Length of the text that is predicted: all but the first token. */
+export function predictedText(
+  texts: readonly string[],
+  tokenizer: Tokenizer,
+  ids: Int32Array,
+): Pick<ScoredText, "characters" | "bytes"> {
+  const whole = measureText(texts.join(""));
+  const first = measureText(tokenizer.decode(ids.subarray(0, 1)));
+  return { characters: whole.characters - first.characters, bytes: whole.bytes - first.bytes };
+}
+
+/** Scores of a text as named numbers. */
+export function measuresOf(scored: ScoredText): Measure[] {
+  const scores = languageScores(scored);
+  return [
+    { key: "loss", name: "loss (nats per token)", value: scores.nats },
+    { key: "perplexity", name: "perplexity", value: scores.perplexity },
+    { key: "bitsPerCharacter", name: "bits per character", value: scores.bitsPerCharacter },
+    { key: "bitsPerByte", name: "bits per byte", value: scores.bitsPerByte },
+    { key: "tokens", name: "tokens", value: scored.tokens },
+  ];
+}
+
+/** The validation texts of a run. */
+async function validationTexts<Config>({ options, run }: OpenedRun<Config>): Promise<string[]> {
+  const { validation, fingerprint } = await splitSource(options);
+  if (fingerprint !== run.config.data.fingerprint) {
+    throw new HeptagenError(
+      "data/changed",
+      "the text this run was trained on has changed since, so its validation split is unknown",
+      {
+        facts: { expected: run.config.data.fingerprint, got: fingerprint },
+        next: "Restore the text, or name another one with --data (--text for inspect).",
+      },
+    );
+  }
+  return validation;
+}
+
+async function inspectModel<Config>(
+  loaded: LoadedLanguageModel<Config>,
+  { text, out }: { readonly text?: string | undefined; readonly out?: string | undefined },
+  opened: OpenedRun<Config> | undefined,
+): Promise<Inspection> {
+  const parameters = flatten(loaded.params, isNdArray).map(({ path, leaf }) => ({
+    name: path,
+    shape: leaf.shape,
+    count: sizeOf(leaf.shape),
+  }));
+  const shown = text ?? (opened && (await validationTexts(opened)).join("\n").trimStart().slice(0, 1000));
+  const ids = promptTokens(loaded.tokenizer, shown).slice(0, text === undefined ? pictureTokens : loaded.context);
+  const folder = out ?? opened?.run.path("inspect") ?? "inspect";
+  return {
+    config: opened?.options ?? (loaded.config as Options),
+    parameters,
+    curves: opened ? await curvesOf(opened.run) : [],
+    pictures: await drawAttention(loaded, ids, folder),
+  };
+}
+
+/** The measurements of a run, one curve a name. */
+async function curvesOf(run: Run): Promise<Inspection["curves"]> {
+  const curves = new Map<string, { step: number; value: number }[]>();
+  for (const { step, ...values } of (await run.readMetrics()).records) {
+    for (const [name, value] of Object.entries(values)) {
+      if (typeof value !== "number") continue;
+      const points = curves.get(name) ?? [];
+      points.push({ step, value });
+      curves.set(name, points);
+    }
+  }
+  return [...curves].map(([name, points]) => ({ name, points }));
+}

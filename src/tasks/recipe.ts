@@ -1,0 +1,143 @@
+/**
+ * A recipe: a family and a task with defaults that work, named `family/task`.
+ *
+ * The command line and the server know tasks through this interface only: options are zod objects, results are text, numbers,
+ * pictures and files.
+ */
+import type { z } from "zod";
+import type { Device } from "../runtime/index.ts";
+
+/** Options by key, checked by the schema they belong to. */
+export type Options = Readonly<Record<string, unknown>>;
+
+export interface Recipe {
+  /** `family/task` */
+  readonly name: string;
+  readonly summary: string;
+  /** Everything that training takes. */
+  readonly options: z.ZodObject;
+  /** Named sets of options that belong together; the first is used unless another is asked for. */
+  readonly presets: Readonly<Record<string, Preset>>;
+  /** What a trained run takes when it samples, is evaluated and is inspected. */
+  readonly abilities: { readonly sample: z.ZodObject; readonly evaluate: z.ZodObject; readonly inspect: z.ZodObject };
+  /**
+   * Trains a new run in the folder `out`.
+   *
+   * @param options every option with its value
+   * @returns when training is done or was interrupted
+   */
+  train(options: Options, context: TrainContext & { readonly out: string }): Promise<TrainResult>;
+  /** Goes on with a run. */
+  resume(run: string, context: TrainContext): Promise<TrainResult>;
+  /** Opens a trained run to use it. */
+  open(run: string, context?: OpenContext): Promise<TrainedModel>;
+  /** Whether a folder that is not a run holds a model in another layout that this recipe opens. */
+  recognises?(folder: string): Promise<boolean>;
+}
+
+/** A named set of options. */
+export interface Preset {
+  readonly summary: string;
+  readonly options: Options;
+}
+
+export interface OpenContext {
+  readonly device?: Device;
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface TrainContext {
+  readonly device?: Device;
+  /** Stops training after the step under way, with a checkpoint. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: TrainEvent) => void;
+}
+
+/** What happens while a run trains. */
+export type TrainEvent =
+  | {
+      readonly kind: "start";
+      readonly run: string;
+      /** Steps already done, and steps in all. */
+      readonly step: number;
+      readonly steps: number;
+      readonly device: string;
+      /** What is trained on what, for people: name and value. */
+      readonly facts: Readonly<Record<string, string | number>>;
+    }
+  | {
+      readonly kind: "step";
+      readonly step: number;
+      readonly loss: number;
+      readonly learningRate: number;
+      /** In `unit` per second. */
+      readonly throughput: number;
+      readonly unit: string;
+      readonly secondsLeft: number;
+    }
+  | { readonly kind: "evaluation"; readonly step: number; readonly measures: readonly Measure[]; readonly best: boolean }
+  | { readonly kind: "sample"; readonly step: number; readonly text?: string; readonly file: string }
+  | { readonly kind: "checkpoint"; readonly step: number }
+  | { readonly kind: "warning"; readonly message: string };
+
+/** A number with a name. */
+export interface Measure {
+  /** Stable, for programs: `bitsPerCharacter`. */
+  readonly key: string;
+  /** For people: "bits per character". */
+  readonly name: string;
+  readonly value: number;
+}
+
+export interface TrainResult {
+  readonly run: string;
+  readonly ended: "finished" | "interrupted" | "stopped-early";
+  readonly step: number;
+  readonly seconds: number;
+  /** Of the best parameters, on the validation data. */
+  readonly measures: readonly Measure[];
+}
+
+/** A trained run, ready to use. Options are checked by the schemas of `Recipe.abilities`. */
+export interface TrainedModel {
+  readonly recipe: Recipe;
+  /** Samples as they are made, piece by piece. */
+  sample(options: Options): AsyncIterable<SampleEvent>;
+  evaluate(options: Options): Promise<readonly Measure[]>;
+  inspect(options: Options): Promise<Inspection>;
+  /** Writes the model for other programs, into the run's folder unless told. */
+  export(format: ExportFormat, out?: string): Promise<readonly ExportedFile[]>;
+}
+
+/** A piece of one sample; `end` closes it. */
+export type SampleEvent =
+  | { readonly kind: "text"; readonly sample: number; readonly text: string; readonly logProbabilities?: readonly TokenScore[] }
+  | { readonly kind: "end"; readonly sample: number; readonly reason: "stop" | "length" };
+
+export interface TokenScore {
+  readonly token: string;
+  /** In nats. */
+  readonly logProbability: number;
+}
+
+/** What there is to see of a run. */
+export interface Inspection {
+  readonly config: Options;
+  readonly parameters: readonly { readonly name: string; readonly shape: readonly number[]; readonly count: number }[];
+  /** Measurements over training, oldest first. */
+  readonly curves: readonly {
+    readonly name: string;
+    readonly points: readonly { readonly step: number; readonly value: number }[];
+  }[];
+  readonly pictures: readonly { readonly file: string; readonly caption: string }[];
+}
+
+export const exportFormats = ["onnx", "safetensors"] as const;
+export type ExportFormat = (typeof exportFormats)[number];
+
+export interface ExportedFile {
+  readonly file: string;
+  readonly bytes: number;
+  /** What it holds and how to use it. */
+  readonly note: string;
+}
