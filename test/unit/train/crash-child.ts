@@ -1,5 +1,6 @@
 /** Trains on in a tight loop until it is killed, saving at every step; tells what is saved. */
-import { createRun, restoreTree, resumeRun } from "../../../src/train/index.ts";
+import { restoreTree } from "../../../src/train/parameters.ts";
+import { createRun, resumeRun } from "../../../src/train/training-run.node.ts";
 import { HeptagenError } from "../../../src/util/errors.ts";
 import { ndarray } from "../../../src/util/ndarray.ts";
 import { runConfig } from "./storage.ts";

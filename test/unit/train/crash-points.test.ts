@@ -8,7 +8,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } 
 import type { FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test, vi } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { createRun, openRun, readSafetensorsFile, resumeRun } from "../../../src/train/index.ts";
 import { ndarray } from "../../../src/util/ndarray.ts";
 import { runConfig } from "./storage.ts";
@@ -112,6 +112,7 @@ async function trainUntil(operation: number, folder: string): Promise<number> {
 }
 
 const parent = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "heptagen-crash-"));
+afterAll(() => rmSync(parent, { recursive: true }));
 
 test("a crash or power cut at any operation leaves a run that loads and goes on", { timeout: 60_000 }, async () => {
   expect(await trainUntil(Number.POSITIVE_INFINITY, join(parent, "whole"))).toBe(6);
@@ -157,5 +158,4 @@ test("a crash or power cut at any operation leaves a run that loads and goes on"
     rmSync(folder, { recursive: true });
   }
   expect(outcomes).toEqual(new Set(["no run", "0 more than was known", "1 more than was known"]));
-  rmSync(parent, { recursive: true });
 });
