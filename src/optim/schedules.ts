@@ -1,50 +1,97 @@
-/** Learning rates over time: plain functions of the step, which counts from 0. */
-import { HeptagenError } from "../util/errors.ts";
+/**
+ * Learning-rate schedules: plain functions from the step, counted from 1, to a learning rate.
+ *
+ * A schedule rises in a straight line over `warmup` steps to the peak, then falls as its name says towards the final rate,
+ * which it would reach one step after the last.
+ */
+import { HeptagenError, nearest } from "../util/errors.ts";
 
+/** Learning rate of a step, counted from 1. */
 export type Schedule = (step: number) => number;
 
-export interface ScheduleOptions {
-  readonly schedule?: "cosine" | "linear" | "constant" | "one-cycle";
+export const scheduleNames = ["constant", "linear", "cosine", "one-cycle"] as const;
+export type ScheduleName = (typeof scheduleNames)[number];
+
+export interface ScheduleConfig {
+  /** How the rate falls after warm-up. */
+  readonly schedule: ScheduleName;
   /** Highest learning rate. */
   readonly learningRate: number;
-  /** Learning rate of the last step; a tenth of the highest unless told. */
+  /** Learning rate at the end; 0 unless told, for one-cycle a 250,000th of the highest. A constant rate has none. */
   readonly finalLearningRate?: number;
-  /** Steps in which the rate rises from near 0; one-cycle takes 30 % of all steps unless told. */
+  /** Steps in which the rate rises; 0 unless told, for one-cycle 30 % of the steps. */
   readonly warmup?: number;
   /** Steps in all. */
   readonly steps: number;
 }
 
 /**
- * Warm-up, then a fall: cosine (Loshchilov & Hutter 2017), linear, or none (constant). One-cycle (Smith & Topin 2018) rises
- * and falls in half cosines.
+ * Makes a schedule.
  *
- * @throws HeptagenError `optim/schedule` when warm-up is longer than training or a rate is not positive
- * @example const rate = makeSchedule({ learningRate: 1e-3, finalLearningRate: 1e-4, warmup: 100, steps: 2000 }); rate(0) // 1e-5
+ * `constant`, `linear` and `cosine` (Loshchilov & Hutter 2017) rise from 1/warmup of the peak, so that no step is lost.
+ * `one-cycle` (Smith & Topin 2018, with PyTorch's cosine halves and defaults) rises from a 25th of the peak.
+ *
+ * @throws HeptagenError `schedule/config` naming the first value that does not fit
+ * @example
+ * const rate = schedule({ schedule: "cosine", learningRate: 1e-3, finalLearningRate: 1e-4, warmup: 100, steps: 2000 });
+ * rate(1); // 1e-5
  */
-export function makeSchedule({ schedule = "cosine", learningRate, finalLearningRate, warmup, steps }: ScheduleOptions): Schedule {
-  const low = finalLearningRate ?? learningRate / 10;
-  const rise = warmup ?? (schedule === "one-cycle" ? Math.floor(0.3 * steps) : 0);
-  if (!(learningRate > 0) || !(low >= 0)) {
-    throw new HeptagenError(
-      "optim/schedule",
-      `schedule: expected a learning rate above 0 that does not fall below 0, got ${learningRate} to ${low}`,
-    );
-  }
-  if (!(steps >= 1) || rise > steps) {
-    throw new HeptagenError("optim/schedule", `schedule: expected at most ${steps} steps of warm-up, got ${rise}`, {
-      next: "Choose a shorter warm-up or more steps.",
-    });
-  }
-  const fall = (step: number) => Math.min(1, Math.max(0, (step - rise) / Math.max(1, steps - rise)));
-  const cosine = (part: number) => 0.5 * (1 + Math.cos(Math.PI * part));
-  return (step) => {
-    if (step < rise) {
-      const part = (step + 1) / rise;
-      return schedule === "one-cycle" ? learningRate * (1 - cosine(part)) : learningRate * part;
+export function schedule(config: ScheduleConfig): Schedule {
+  check(config);
+  const { schedule: name, learningRate: peak, steps } = config;
+  switch (name) {
+    case "constant":
+      return warmUp(config, () => peak);
+    case "linear":
+      return warmUp(config, (progress, final) => peak + (final - peak) * progress);
+    case "cosine":
+      return warmUp(config, (progress, final) => halfCosine(peak, final, progress));
+    case "one-cycle": {
+      const { warmup = Math.floor(0.3 * steps), finalLearningRate: final = peak / 25e4 } = config;
+      return (step) => {
+        const rising = warmup > 1 ? (step - 1) / (warmup - 1) : 1;
+        if (step <= warmup) return halfCosine(peak / 25, peak, rising);
+        return halfCosine(peak, final, Math.min(1, (step - warmup) / (steps - warmup)));
+      };
     }
-    if (schedule === "constant") return learningRate;
-    const share = schedule === "linear" ? 1 - fall(step) : cosine(fall(step));
-    return low + (learningRate - low) * share;
+  }
+}
+
+/** A straight rise, then a fall that is a function of progress from 0 (the first step after warm-up) towards 1. */
+function warmUp(
+  { learningRate, finalLearningRate = 0, warmup = 0, steps }: ScheduleConfig,
+  fall: (progress: number, final: number) => number,
+): Schedule {
+  return (step) =>
+    step <= warmup
+      ? (learningRate * step) / warmup
+      : fall(Math.min(1, (step - 1 - warmup) / Math.max(1, steps - warmup)), finalLearningRate);
+}
+
+function halfCosine(from: number, to: number, progress: number): number {
+  return to + 0.5 * (from - to) * (1 + Math.cos(Math.PI * progress));
+}
+
+function check({ schedule: name, learningRate, finalLearningRate = 0, warmup = 0, steps }: ScheduleConfig): void {
+  const fail = (message: string, next: string): never => {
+    throw new HeptagenError("schedule/config", `schedule: ${message}`, { next });
   };
+  if (!scheduleNames.includes(name)) {
+    const near = nearest(String(name), scheduleNames);
+    fail(`expected ${scheduleNames.join(", ")}, got "${name}"`, near ? `Did you mean "${near}"?` : "Choose one of these.");
+  }
+  if (!(learningRate > 0 && Number.isFinite(learningRate))) {
+    fail(`expected learningRate above 0, got ${learningRate}`, "Try 1e-3 for AdamW, 1e-4 for Lion, 0.1 for SGD.");
+  }
+  if (!(finalLearningRate >= 0 && finalLearningRate <= learningRate)) {
+    const range = `between 0 and learningRate (${learningRate})`;
+    fail(`expected finalLearningRate ${range}, got ${finalLearningRate}`, "A schedule falls: lower finalLearningRate.");
+  }
+  if (!(Number.isInteger(steps) && steps > 0)) {
+    fail(`expected steps to be a whole number above 0, got ${steps}`, "Set steps to the length of the training.");
+  }
+  if (!(Number.isInteger(warmup) && warmup >= 0 && warmup <= steps)) {
+    const range = `a whole number from 0 to steps (${steps})`;
+    fail(`expected warmup to be ${range}, got ${warmup}`, "Shorten the warm-up or train longer.");
+  }
 }
