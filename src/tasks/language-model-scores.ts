@@ -4,11 +4,12 @@
  * The text is cut into consecutive windows that do not overlap, so that every token but the first is predicted exactly once,
  * from what precedes it in its window.
  *
- * Legend: B windows at once, T tokens per window, V vocabulary.
+ * Legend: B windows at once, T tokens per window.
  */
 import type { Tensor } from "../core/index.ts";
 import type { LanguageModel } from "../models/language-model.ts";
-import { lessEqual, logSoftmax, maximum, reshape, sub, sum, takeAlongAxis, where } from "../ops/index.ts";
+import { crossEntropies } from "../nn/losses.ts";
+import { sum } from "../ops/index.ts";
 import { compile, type Device } from "../runtime/index.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import type { Tree } from "../util/tree.ts";
@@ -26,7 +27,7 @@ export interface Scorer {
 }
 
 /** Target of a place that does not count. */
-const nothing = -1;
+const ignoreIndex = -1;
 
 /**
  * Compiles the scoring of windows.
@@ -42,12 +43,8 @@ export async function compileScorer<Config>(
   const shape = [batch, context];
   const tokens: NdArray = { dtype: "int32", shape, data: new Int32Array(batch * context) };
   const targets: NdArray = { dtype: "int32", shape, data: new Int32Array(batch * context) };
-  const nats = (weights: Tree<Tensor>, read: Tensor, next: Tensor) => {
-    const logs = logSoftmax(model.forward(config, weights, read)); // [B, T, V]
-    const places = reshape(maximum(next, 0), [batch, context, 1]); // [B, T] → [B, T, 1]
-    const chosen = reshape(takeAlongAxis(logs, places), [batch, context]); // [B, T, 1] → [B, T]
-    return sum(where(lessEqual(0, next), sub(0, chosen), 0));
-  };
+  const nats = (weights: Tree<Tensor>, read: Tensor, next: Tensor) =>
+    sum(crossEntropies(model.forward(config, weights, read), next, { ignoreIndex }).losses);
   const executable = await compile<[Tree<NdArray>, NdArray, NdArray], Tensor>(
     nats,
     [params, tokens, targets],
@@ -61,7 +58,7 @@ export async function compileScorer<Config>(
         const count = Math.min(batch * context, predicted - start);
         const [read, next] = [tokens.data as Int32Array, targets.data as Int32Array];
         read.fill(0).set(ids.subarray(start, start + count));
-        next.fill(nothing).set(ids.subarray(start + 1, start + 1 + count));
+        next.fill(ignoreIndex).set(ids.subarray(start + 1, start + 1 + count));
         total += Number((await executable.run(weights, tokens, targets)).data[0]);
       }
       return { nats: total, tokens: predicted };
