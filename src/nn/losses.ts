@@ -8,7 +8,6 @@ import {
   equal,
   exp,
   log,
-  log1p,
   logSoftmax,
   maximum,
   mean,
@@ -16,8 +15,8 @@ import {
   mul,
   neg,
   not,
-  relu,
   reshape,
+  softplus,
   square,
   sub,
   sum,
@@ -79,8 +78,8 @@ export function huber(x: Tensor, y: Tensor, delta = 1): Tensor {
   return mean(mul(near, sub(distance, mul(near, 0.5))));
 }
 
-/** Binary cross-entropy of logits against probabilities y, safe for large logits: max(x, 0) - x y + log(1 + e^-|x|). */
-export const bceWithLogits = (x: Tensor, y: Tensor): Tensor => mean(add(sub(relu(x), mul(x, y)), log1p(exp(neg(abs(x))))));
+/** Binary cross-entropy of logits against probabilities y, safe for large logits: log(1 + e^x) - x y. */
+export const bceWithLogits = (x: Tensor, y: Tensor): Tensor => mean(sub(softplus(x), mul(x, y)));
 
 /** Binary cross-entropy of probabilities p against y; logarithms are held above -100, as in PyTorch. */
 export const bce = (p: Tensor, y: Tensor): Tensor =>
