@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { input } from "../../src/core/builtin.ts";
 import { vjp } from "../../src/core/grad.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
+import { bceWithLogits, crossEntropy, huber } from "../../src/nn/losses.ts";
 import { layerNorm, rmsNorm } from "../../src/nn/norm.ts";
 import * as ops from "../../src/ops/index.ts";
 import { compile } from "../../src/runtime/index.ts";
@@ -75,6 +76,13 @@ const table: Readonly<Record<string, Op>> = {
     }),
   resize: (at, params) =>
     ops.resize(tensor(at, "x"), get<number[]>(params, "size"), { mode: params.mode === "bilinear" ? "linear" : "nearest" }),
+  crossEntropy: (at, { ignoreIndex, labelSmoothing }) =>
+    crossEntropy(tensor(at, "logits"), tensor(at, "targets"), {
+      ignoreIndex: ignoreIndex as number,
+      labelSmoothing: labelSmoothing as number,
+    }),
+  huber: (at, params) => huber(tensor(at, "prediction"), tensor(at, "target"), get<number>(params, "delta")),
+  binaryCrossEntropyWithLogits: (at) => bceWithLogits(tensor(at, "logits"), tensor(at, "targets")),
   layerNorm: (at, params) =>
     layerNorm(
       { weight: tensor(at, "weight"), ...(at.bias && { bias: at.bias }) },

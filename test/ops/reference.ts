@@ -17,7 +17,7 @@ import type { Context, Rule, Table, Value } from "./reference/value.ts";
 
 export type { Value } from "./reference/value.ts";
 
-export const reference: Table = { ...engine, ...elementwise, ...arrange, ...folds, ...places, ...products };
+const reference: Table = { ...engine, ...elementwise, ...arrange, ...folds, ...places, ...products };
 
 /** The rule of a node's primitive, whose params are known to fit it. */
 function ruleOf(name: string): Rule<unknown> {

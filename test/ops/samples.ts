@@ -20,6 +20,7 @@ import { places } from "./samples/places.ts";
 import { products } from "./samples/products.ts";
 
 export { compositions } from "./samples/compositions.ts";
+export { layers } from "./samples/layers.ts";
 export type { Sample } from "./samples/make.ts";
 
 export const samples: SampleTable = { ...engine, ...elementwise, ...arrange, ...foldSamples, ...places, ...products };

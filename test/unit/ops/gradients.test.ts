@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { reachable } from "../../../src/core/tensor.ts";
 import { type PrimitiveName, primitives } from "../../../src/ops/primitives.ts";
 import { compare, dependsOnOthers, explain, isDifferentiable } from "../../ops/differences.ts";
-import { compositions, type Sample, samples, trace } from "../../ops/samples.ts";
+import { compositions, layers, type Sample, samples, trace } from "../../ops/samples.ts";
 
 const names = Object.keys(primitives) as PrimitiveName[];
 
@@ -35,6 +35,10 @@ describe("gradient and its gradient agree with differences", () => {
   test("compositions", () => {
     expect(report(compositions)).toBe("");
   });
+
+  test("layers and losses", () => {
+    expect(report(layers)).toBe("");
+  });
 });
 
 describe("samples", () => {
@@ -46,7 +50,7 @@ describe("samples", () => {
   });
 
   test("names are unique", () => {
-    const all = [...Object.values(samples).flat(), ...compositions].map(({ name }) => name);
+    const all = [...Object.values(samples).flat(), ...compositions, ...layers].map(({ name }) => name);
     expect(all.filter((name, i) => all.indexOf(name) !== i)).toEqual([]);
   });
 });
