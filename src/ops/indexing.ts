@@ -54,8 +54,10 @@ export const scatterAddPrimitive = definePrimitive<{ readonly size: number }>({
       return b.node("Reshape", [total, b.int64([size, ...type.shape.slice(1)])]);
     }
     const blank = b.filled([size, ...type.shape.slice(1)], 0, type.dtype as "float32" | "int32");
-    const wide = b.node("Cast", [b.node("Reshape", [indices, b.int64([rows, 1])])], { to: 7 });
-    return b.node("ScatterND", [blank, wide, updates], { reduction: "add" });
+    // Element by element: ONNX Runtime's ScatterND adds rows from several threads at once and loses some where places repeat.
+    const column = b.node("Reshape", [indices, b.int64([rows, ...type.shape.slice(1).map(() => 1)])]);
+    const places = width === 1 ? column : b.node("Expand", [column, b.int64(type.shape)]);
+    return b.node("ScatterElements", [blank, places, updates], { axis: 0, reduction: "add" });
   },
 });
 /**
