@@ -6,7 +6,7 @@
  */
 import { HeptagenError, nearest } from "../util/errors.ts";
 import { type DType, isNdArray, type NdArray, type Shape, sameShape } from "../util/ndarray.ts";
-import { flatten, type Mapped, mapTree } from "../util/tree.ts";
+import { flatten, type Mapped, mapTree, type Tree } from "../util/tree.ts";
 
 /** What a template's leaf must tell: arrays and symbolic tensors both do. */
 export interface ArraySpec {
@@ -30,6 +30,9 @@ export function flattenParameters(tree: unknown): Map<string, NdArray> {
   return flat;
 }
 
+/** The template's structure with arrays as leaves: its own type when that is what it holds already. */
+export type Restored<T> = [T] extends [Tree<NdArray>] ? T : Mapped<T, ArraySpec, NdArray>;
+
 /**
  * Fills a template with the arrays of a flat map: the same structure, each leaf replaced by the array at its path.
  *
@@ -37,11 +40,7 @@ export function flattenParameters(tree: unknown): Map<string, NdArray> {
  * @throws HeptagenError `parameters/mismatch` naming every missing, extra or differently shaped array
  * @example const params = restoreTree(init(config, key), readSafetensors(bytes).tensors);
  */
-export function restoreTree<T>(
-  template: T,
-  flat: ReadonlyMap<string, NdArray>,
-  what = "parameters",
-): Mapped<T, ArraySpec, NdArray> {
+export function restoreTree<T>(template: T, flat: ReadonlyMap<string, NdArray>, what = "parameters"): Restored<T> {
   const wanted = new Map(flatten(template, isArraySpec).map(({ path, leaf }) => [path, leaf]));
   const missing = [...wanted.keys()].filter((path) => !flat.has(path));
   const extra = [...flat.keys()].filter((path) => !wanted.has(path));
@@ -67,7 +66,7 @@ export function restoreTree<T>(
       next: "Load it with the configuration it was saved with.",
     });
   }
-  return mapTree(template, isArraySpec, (_spec, path) => flat.get(path) as NdArray);
+  return mapTree(template, isArraySpec, (_spec, path) => flat.get(path) as NdArray) as Restored<T>;
 }
 
 /** At most five items of one kind, one a line. */

@@ -1,0 +1,175 @@
+/**
+ * One training step, compiled: forward, backward, clipping and update of some parameters as one graph.
+ *
+ * What a step replaces (parameters, the optimizer's memory, averages) is donated and stays in its buffers. Besides the loss,
+ * the graph returns the squared norm of every gradient: they are computed for clipping anyway, and tell which tensor went
+ * wrong when one does.
+ */
+import { type Tensor, type TracedKey, valueAndGrad } from "../core/index.ts";
+import { isTensor } from "../core/tensor.ts";
+import { add, concat, mul, reshape, sqrt, sum } from "../ops/index.ts";
+import {
+  accumulateGradients,
+  clipFactor,
+  type Optimizer,
+  type OptimizerState,
+  type Schedule,
+  updateAverage,
+} from "../optim/index.ts";
+import { type CompileOptions, compile, type Traced } from "../runtime/index.ts";
+import { type NdArray, scalar } from "../util/ndarray.ts";
+import { type Key, key } from "../util/random.ts";
+import { flatten, mapTree, type Tree } from "../util/tree.ts";
+
+/** What a loss function returns: the scalar to minimise and scalars to report. */
+export interface LossResult {
+  readonly loss: Tensor;
+  readonly metrics?: Readonly<Record<string, Tensor>>;
+}
+
+/** Something to minimise by changing some parameters. A plain model has one objective, a GAN one per player. */
+export interface Objective<Batch> {
+  readonly name: string;
+  /** The top-level entry of the parameters that it changes; all of them unless told. */
+  readonly trains?: string;
+  /** Traced. `params` is the whole tree. */
+  loss(params: Tree<Tensor>, batch: Traced<Batch>, key: TracedKey): LossResult;
+  readonly optimizer: Optimizer;
+  readonly learningRate: Schedule;
+  /** Longest global norm of the gradients; no limit unless told. */
+  readonly clip?: number;
+}
+
+/** Everything of an objective that training changes. */
+export interface ObjectiveState<Leaf = NdArray> {
+  readonly params: Tree<Leaf>;
+  readonly optimizer: OptimizerState<Leaf>;
+  /** Moving average of the parameters, if one is kept. */
+  readonly average?: Tree<Leaf>;
+}
+
+export interface StepOptions {
+  /** Micro-batches whose gradients are averaged; their leaves then have a leading axis of that size. */
+  readonly accumulate: number;
+  /** Decay of the moving average of the parameters; 0 for none. */
+  readonly averaging: number;
+  readonly compile: CompileOptions;
+}
+
+/** What a step reports. */
+export interface StepReport {
+  readonly loss: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Global norm of the gradients before clipping. */
+  readonly gradNorm: number;
+  /** Path of the first gradient that is not finite, if there is one. */
+  readonly broken: string | undefined;
+}
+
+export interface TrainStep<Batch> {
+  readonly device: string;
+  run(
+    state: ObjectiveState,
+    others: Tree<NdArray>,
+    batch: Batch,
+    at: { readonly step: number; readonly key: Key },
+  ): Promise<{ state: ObjectiveState; report: StepReport }>;
+  dispose(): Promise<void>;
+}
+
+type Outputs<Leaf> = readonly [
+  ObjectiveState<Leaf>,
+  { readonly loss: Leaf; readonly metrics: Readonly<Record<string, Leaf>>; readonly norm: Leaf; readonly squares: Leaf },
+];
+
+/** Puts an objective's own parameters back among the others. */
+export function joinParams<Leaf>(trains: string | undefined, own: Tree<Leaf>, others: Tree<Leaf>): Tree<Leaf> {
+  return trains === undefined ? own : ({ ...(others as Record<string, Tree<Leaf>>), [trains]: own } as Tree<Leaf>);
+}
+
+/**
+ * Compiles the step of an objective.
+ *
+ * @param others parameters the objective reads but does not change: `{}` when it changes all
+ * @param example a batch, with the leading axis of micro-batches when there are several
+ */
+export async function compileStep<Batch>(
+  objective: Objective<Batch>,
+  state: ObjectiveState,
+  others: Tree<NdArray>,
+  example: Batch,
+  { accumulate, averaging, compile: options }: StepOptions,
+): Promise<TrainStep<Batch>> {
+  const paths = flatten(state.params, isArray).map(({ path }) => path);
+  const traced = (
+    { params, optimizer, average }: ObjectiveState<Tensor>,
+    rest: Tree<Tensor>,
+    batch: Traced<Batch>,
+    learningRate: Tensor,
+    step: Tensor,
+    random: TracedKey,
+  ): Outputs<Tensor> => {
+    const loss = (own: Tree<Tensor>, micro: Traced<Batch>, k: TracedKey) =>
+      objective.loss(joinParams(objective.trains, own, rest), micro, k);
+    let result: { value: Tensor; grads: Tree<Tensor>; metrics: Readonly<Record<string, Tensor>> };
+    if (accumulate > 1) {
+      const mean = accumulateGradients(
+        (own: Tree<Tensor>, micro: Traced<Batch>, k) => loss(own, micro, k as TracedKey).loss,
+        params,
+        batch,
+        {
+          key: random,
+        },
+      );
+      result = { ...mean, metrics: {} };
+    } else {
+      const both = valueAndGrad((own: Tree<Tensor>) => {
+        const { loss: value, metrics = {} } = loss(own, batch, random);
+        return { loss: value, aux: metrics };
+      })(params);
+      result = { value: both.value, grads: both.grads as Tree<Tensor>, metrics: both.aux };
+    }
+    const squares = flatten(result.grads, isTensor).map(({ leaf }) => sum(mul(leaf, leaf)));
+    const norm = sqrt(squares.reduce((a, b) => add(a, b)));
+    const gradientScale = objective.clip ? clipFactor(norm, objective.clip) : undefined;
+    const next = objective.optimizer.update(params, result.grads, optimizer, { learningRate, step, gradientScale });
+    const moved = average === undefined ? undefined : updateAverage(average, next.params, { decay: averaging, warmup: step });
+    const report = { loss: result.value, metrics: result.metrics, norm, squares: concat(squares.map((s) => reshape(s, [1]))) };
+    return [{ params: next.params, optimizer: next.state, ...(moved !== undefined && { average: moved }) }, report];
+  };
+  type Args = [ObjectiveState, Tree<NdArray>, Batch, NdArray, NdArray, Key];
+  const executable = await compile<Args, Outputs<Tensor>>(
+    traced as never,
+    [state, others, example, scalar(0), scalar(1), key(0)],
+    { ...options, donate: [0] },
+  );
+  return {
+    device: executable.device,
+    async run(current, rest, batch, at) {
+      const rate = objective.learningRate(at.step);
+      const out = await executable.run(current, rest, batch, scalar(rate), scalar(at.step), at.key);
+      const [next, { loss, metrics, norm, squares }] = out as unknown as Outputs<NdArray>;
+      const broken = (squares.data as Float32Array).findIndex((s) => !Number.isFinite(s));
+      const values = Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, Number(value.data[0])]));
+      const report = { loss: Number(loss.data[0]), metrics: values, gradNorm: Number(norm.data[0]), broken: paths[broken] };
+      return { state: next, report };
+    },
+    dispose: () => executable.dispose(),
+  };
+}
+
+const isArray = (value: unknown): value is NdArray => typeof value === "object" && value !== null && "data" in value;
+
+/** Stacks batches of equal structure along a new leading axis. */
+export function stackBatches<Batch>(batches: readonly Batch[]): Batch {
+  const leaves = batches.map((batch) => flatten(batch, isArray).map(({ leaf }) => leaf));
+  let next = 0;
+  return mapTree(batches[0], isArray, (first: NdArray) => {
+    const place = next++;
+    const data = new (first.data.constructor as Float32ArrayConstructor)(first.data.length * batches.length);
+    leaves.forEach((list, k) => {
+      data.set((list[place] as NdArray).data as Float32Array, k * first.data.length);
+    });
+    return { dtype: first.dtype, shape: [batches.length, ...first.shape], data };
+  }) as Batch;
+}
