@@ -1,0 +1,128 @@
+/**
+ * Probability distributions: log-probabilities, entropies and divergences, in nats.
+ *
+ * All work element by element and broadcast, unless a last axis is named. Sum over the axes that make up one observation.
+ */
+import { ShapeError, type Tensor, typeName } from "../core/tensor.ts";
+import {
+  add,
+  and,
+  exp,
+  expm1,
+  greater,
+  less,
+  log,
+  logSoftmax,
+  logsumexp,
+  maximum,
+  mul,
+  neg,
+  reshape,
+  sigmoid,
+  softplus,
+  square,
+  sub,
+  sum,
+  type TensorLike,
+  takeAlongAxis,
+  where,
+} from "../ops/index.ts";
+
+/** A normal distribution by its mean and the logarithm of its variance. */
+export interface Gaussian {
+  readonly mean: TensorLike;
+  readonly logVariance: Tensor;
+}
+
+const logTwoPi = Math.log(2 * Math.PI);
+
+/** Log-density of x: -½ (log 2π + log σ² + (x - μ)² / σ²). */
+export function gaussianLogProb({ mean, logVariance }: Gaussian, x: Tensor): Tensor {
+  const distance = mul(square(sub(x, mean)), exp(neg(logVariance)));
+  return mul(add(add(distance, logVariance), logTwoPi), -0.5);
+}
+
+/** Differential entropy: ½ (1 + log 2π + log σ²). */
+export const gaussianEntropy = ({ logVariance }: Gaussian): Tensor => mul(add(logVariance, 1 + logTwoPi), 0.5);
+
+/** KL divergence of one normal distribution from another: KL(p ‖ q). */
+export function gaussianDivergence(p: Gaussian, q: Gaussian): Tensor {
+  const ratio = sub(p.logVariance, q.logVariance); // log of σp² / σq²
+  const distance = mul(square(sub(p.mean, q.mean)), exp(neg(q.logVariance)));
+  return mul(sub(add(exp(ratio), distance), add(ratio, 1)), 0.5);
+}
+
+/** Log-probability of x (0 or 1, or in between) when 1 has the log-odds `logits`: x l - log(1 + e^l). */
+export const bernoulliLogProb = (logits: Tensor, x: Tensor): Tensor => sub(mul(x, logits), softplus(logits));
+
+/** Entropy of a yes or no with these log-odds. */
+export const bernoulliEntropy = (logits: Tensor): Tensor => sub(softplus(logits), mul(logits, sigmoid(logits)));
+
+/**
+ * Log-probability of each class drawn.
+ *
+ * @param logits [..., V]
+ * @param classes int32 [...]
+ * @returns [...]
+ */
+export function categoricalLogProb(logits: Tensor, classes: Tensor): Tensor {
+  return reshape(takeAlongAxis(logSoftmax(logits), reshape(classes, [...classes.shape, 1])), classes.shape);
+}
+
+/** Entropy over the last axis: logits [..., V] → [...] */
+export function categoricalEntropy(logits: Tensor): Tensor {
+  const logs = logSoftmax(logits);
+  return neg(sum(mul(exp(logs), logs), -1));
+}
+
+/** A mixture of M components, each a product of logistic distributions over D channels. */
+export interface LogisticMixture {
+  /** Log-weights of the components, up to a constant: [..., M]. */
+  readonly logits: Tensor;
+  /** [..., D, M] */
+  readonly means: Tensor;
+  /** Logarithms of the scales [..., D, M]; held above -7, as in PixelCNN++. */
+  readonly logScales: Tensor;
+}
+
+/**
+ * Log-probability of pixel values under a discretised mixture of logistics (Salimans et al. 2017, PixelCNN++): the mass that
+ * falls into each value's bin, where the first and the last bin reach to infinity.
+ *
+ * With a and b the scaled edges of a bin, its mass is σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)), whose logarithm is exact for
+ * every scale, so that no bin needs the density in place of its mass. Channels that depend on each other (as PixelCNN++ has
+ * them) enter through the means.
+ *
+ * @param x [..., D], values scaled to [-1, 1]
+ * @param levels how many values there are: 256 for bytes
+ * @returns [...]
+ * @throws ShapeError when the mixture's shapes do not fit x
+ */
+export function logisticMixtureLogProb(
+  { logits, means, logScales }: LogisticMixture,
+  x: Tensor,
+  { levels = 256 }: { readonly levels?: number } = {},
+): Tensor {
+  const components = logits.shape.at(-1);
+  const wanted = [...x.shape, components];
+  if ([means, logScales].some((t) => `${t.shape}` !== `${wanted}`)) {
+    throw new ShapeError(
+      "logisticMixtureLogProb",
+      `expected means and logScales [${wanted}] for x ${typeName(x)} and logits ${typeName(logits)}, got ${typeName(means)} and ${typeName(logScales)}`,
+    );
+  }
+  const half = 1 / (levels - 1); // half a bin
+  const value = reshape(x, [...x.shape, 1]); // [..., D, 1]
+  const precision = exp(neg(maximum(logScales, -7)));
+  const centred = sub(value, means); // [..., D, M]
+  const above = mul(add(centred, half), precision);
+  const below = mul(sub(centred, half), precision);
+  const notFirst = greater(value, -1 + half);
+  const notLast = less(value, 1 - half);
+
+  const upTo = where(notLast, softplus(neg(above)), 0); // -log σ(a)
+  const from = where(notFirst, softplus(below), 0); // -log σ(-b)
+  const within = where(and(notFirst, notLast), log(neg(expm1(mul(precision, -2 * half)))), 0);
+  const each = sum(sub(within, add(upTo, from)), -2); // [..., M]
+  return logsumexp(add(logSoftmax(logits), each), -1);
+}
