@@ -48,7 +48,8 @@ export async function loadRun<Config>(
   return { run, options, model: backbone.model, config, params, tokenizer, context: options.context, device };
 }
 
-async function readTokenizer(run: Run): Promise<Tokenizer> {
+/** The tokenizer of a run. */
+export async function readTokenizer(run: Run): Promise<Tokenizer> {
   const file = run.path("tokenizer.json");
   const text = await run.readTokenizer();
   if (text !== undefined) return tokenizerFromJSON(parseJson(text, file), file);

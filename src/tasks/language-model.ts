@@ -9,31 +9,48 @@
  * which joins them.
  */
 import type { Backbone } from "./backbone.ts";
-import { evaluateOptions, inspectOptions, sampleOptions, trainingOptions } from "./language-model-options.ts";
-import { loadRun, trainedModel } from "./language-model-trained.ts";
-import type { Preset, Recipe } from "./recipe.ts";
+import {
+  evaluateOptions,
+  inspectOptions,
+  sampleOptions,
+  type TrainingOptions,
+  trainingOptions,
+} from "./language-model-options.ts";
+import { resolveOptions } from "./language-model-resolve.ts";
+import { resumeTraining, trainRun } from "./language-model-train.ts";
+import { loadRun, readTokenizer, trainedModel } from "./language-model-trained.ts";
+import { type Options, type Preset, presetOptions, type Recipe } from "./recipe.ts";
 
 /** A recipe of this task for one architecture. */
 export function languageModelRecipe<Config>(
   backbone: Backbone<Config>,
   { summary, presets }: { readonly summary: string; readonly presets: Readonly<Record<string, Preset>> },
-): Recipe {
-  const recipe: Recipe = {
+): Recipe<Partial<TrainingOptions> & Options> {
+  const options = trainingOptions.extend(backbone.options.shape);
+  const recipe: Recipe<Partial<TrainingOptions> & Options> = {
     name: `${backbone.name}/language-model`,
     summary,
-    options: trainingOptions.extend(backbone.options.shape),
+    options,
     presets,
     abilities: { sample: sampleOptions, evaluate: evaluateOptions, inspect: inspectOptions },
-    train: async () => {
-      throw new Error("later");
+    async train(given, context) {
+      const preset = presetOptions(recipe, context.preset);
+      const resolved = await resolveOptions(options, { preset, given, loadOrigin });
+      return trainRun(backbone, recipe.name, resolved, context);
     },
-    resume: async () => {
-      throw new Error("later");
-    },
+    resume: (folder, context) => resumeTraining(backbone, folder, readTokenizer, context),
     async open(folder, context = {}) {
       const opened = await loadRun(backbone, folder, context);
       return trainedModel(recipe, opened, opened);
     },
   };
+
+  /** The model of a run to start from. */
+  async function loadOrigin(folder: string) {
+    const { params, tokenizer, options: own } = await loadRun(backbone, folder, {});
+    const shaping = [...Object.keys(backbone.options.shape), "context", "tokenizer"];
+    const architecture = Object.fromEntries(shaping.filter((name) => name in own).map((name) => [name, own[name]]));
+    return { params, tokenizer, architecture };
+  }
   return recipe;
 }

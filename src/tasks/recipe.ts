@@ -6,11 +6,12 @@
  */
 import type { z } from "zod";
 import type { Device } from "../runtime/index.ts";
+import { HeptagenError, nearest } from "../util/errors.ts";
 
 /** Options by key, checked by the schema they belong to. */
 export type Options = Readonly<Record<string, unknown>>;
 
-export interface Recipe {
+export interface Recipe<Given extends object = Options, Model extends TrainedModel = TrainedModel> {
   /** `family/task` */
   readonly name: string;
   readonly summary: string;
@@ -21,16 +22,16 @@ export interface Recipe {
   /** What a trained run takes when it samples, is evaluated and is inspected. */
   readonly abilities: { readonly sample: z.ZodObject; readonly evaluate: z.ZodObject; readonly inspect: z.ZodObject };
   /**
-   * Trains a new run in the folder `out`.
+   * Trains a new run.
    *
-   * @param options every option with its value
+   * @param given the options to set; the preset has the others
    * @returns when training is done or was interrupted
    */
-  train(options: Options, context: TrainContext & { readonly out: string }): Promise<TrainResult>;
+  train(given: Given, context: NewRun): Promise<TrainResult>;
   /** Goes on with a run. */
   resume(run: string, context: TrainContext): Promise<TrainResult>;
   /** Opens a trained run to use it. */
-  open(run: string, context?: OpenContext): Promise<TrainedModel>;
+  open(run: string, context?: OpenContext): Promise<Model>;
   /** Whether a folder that is not a run holds a model in another layout that this recipe opens. */
   recognises?(folder: string): Promise<boolean>;
 }
@@ -51,6 +52,13 @@ export interface TrainContext {
   /** Stops training after the step under way, with a checkpoint. */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: TrainEvent) => void;
+}
+
+export interface NewRun extends TrainContext {
+  /** Where the run is written: a new or empty folder. */
+  readonly out: string;
+  /** The recipe's first unless set. */
+  readonly preset?: string;
 }
 
 /** What happens while a run trains. */
@@ -140,4 +148,20 @@ export interface ExportedFile {
   readonly bytes: number;
   /** What it holds and how to use it. */
   readonly note: string;
+}
+
+/**
+ * The options of a preset; of the first one when no name is given.
+ *
+ * @throws HeptagenError `recipe/preset`, suggesting the nearest
+ */
+export function presetOptions({ name, presets }: Pick<Recipe, "name" | "presets">, preset: string | undefined): Options {
+  const names = Object.keys(presets);
+  const found = presets[preset ?? (names[0] as string)];
+  if (found) return found.options;
+  const near = preset === undefined ? undefined : nearest(preset, names);
+  throw new HeptagenError("recipe/preset", `${name} has no preset "${preset}"`, {
+    facts: { preset, known: names },
+    next: near ? `Did you mean "${near}"?` : `There are: ${names.join(", ")}.`,
+  });
 }

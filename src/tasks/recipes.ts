@@ -1,7 +1,7 @@
 /** The registry: every recipe there is. */
 import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
-import type { Options, Recipe } from "./recipe.ts";
+import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 
 export const recipes: readonly Recipe[] = [transformerLanguageModel];
@@ -33,17 +33,11 @@ export async function recipeOf(folder: string): Promise<Recipe> {
 }
 
 /**
- * The options of a preset; of the first one when no name is given.
+ * Opens a trained model, whatever trained it.
  *
- * @throws HeptagenError `recipe/preset`, suggesting the nearest
+ * @throws HeptagenError `run/missing` and others of `openRun`
+ * @example for await (const event of (await openModel("runs/moby")).sample({ prompt: "Call me" })) console.log(event);
  */
-export function presetOptions({ name, presets }: Recipe, preset: string | undefined): Options {
-  const names = Object.keys(presets);
-  const found = presets[preset ?? (names[0] as string)];
-  if (found) return found.options;
-  const near = preset === undefined ? undefined : nearest(preset, names);
-  throw new HeptagenError("recipe/preset", `${name} has no preset "${preset}"`, {
-    facts: { preset, known: names },
-    next: near ? `Did you mean "${near}"?` : `There are: ${names.join(", ")}.`,
-  });
+export async function openModel(folder: string, context: OpenContext = {}): Promise<TrainedModel> {
+  return (await recipeOf(folder)).open(folder, context);
 }

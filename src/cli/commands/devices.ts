@@ -38,11 +38,11 @@ export async function devices(argv: readonly string[]): Promise<number> {
 
 /** Tries the devices in another process, whose standard error is dropped. */
 function probeApart(): DeviceStatus[] {
-  const { stdout, status, signal } = spawnSync(
-    process.execPath,
-    [...process.execArgv, process.argv[1] as string, "devices"],
-    { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, [probing]: "1" } },
-  );
+  const { stdout, status, signal } = spawnSync(process.execPath, [...process.execArgv, process.argv[1] as string, "devices"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+    env: { ...process.env, [probing]: "1" },
+  });
   try {
     return JSON.parse(stdout) as DeviceStatus[];
   } catch (cause) {

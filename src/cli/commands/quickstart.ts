@@ -3,7 +3,7 @@ import { relative } from "node:path";
 import { Command } from "commander";
 import pc from "picocolors";
 import type { Recipe } from "../../tasks/recipe.ts";
-import { presetOptions, recipes } from "../../tasks/recipes.ts";
+import { recipes } from "../../tasks/recipes.ts";
 import { addCommonFlags, type CommonFlags } from "../common.ts";
 import { parseFlags } from "../flags.ts";
 import { programName } from "../program-name.ts";
@@ -24,7 +24,7 @@ export async function quickstart(argv: readonly string[]): Promise<number> {
   const recipe = recipes.find(({ presets }) => preset in presets) as Recipe;
   const out = freshFolder(preset);
   terminal.say(`${pc.bold("Heptagen")} trains ${recipe.name} from scratch: ${recipe.presets[preset]?.summary}.\n`);
-  const result = await runTraining(terminal, (context) => recipe.train(presetOptions(recipe, preset), { ...context, out }));
+  const result = await runTraining(terminal, (context) => recipe.train({}, { ...context, preset, out }));
   if (result.ended === "interrupted") return conclude(terminal, result);
 
   terminal.say(`\n${pc.bold("What it writes now")}`);

@@ -5,9 +5,8 @@ import { join, relative } from "node:path";
 import { Command } from "commander";
 import pc from "picocolors";
 import { parseDevice } from "../../runtime/index.ts";
-import { parseOptions } from "../../tasks/options.ts";
-import type { Options, Recipe, TrainContext, TrainResult } from "../../tasks/recipe.ts";
-import { findRecipe, presetOptions, recipes } from "../../tasks/recipes.ts";
+import { type Options, presetOptions, type Recipe, type TrainContext, type TrainResult } from "../../tasks/recipe.ts";
+import { findRecipe, recipes } from "../../tasks/recipes.ts";
 import { formatDuration, openRun } from "../../train/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import { addCommonFlags, type CommonFlags } from "../common.ts";
@@ -49,9 +48,11 @@ export async function train(argv: readonly string[]): Promise<number> {
     });
   }
   const file = config === undefined ? {} : await readConfig(config, recipe);
-  const options = parseOptions("train", recipe.options, { ...presetOptions(recipe, preset), ...file, ...own });
+  const chosen = preset === undefined ? {} : { preset };
   const folder = out ?? freshFolder(preset ?? Object.keys(recipe.presets)[0] ?? "run");
-  const result = await runTraining(terminal, (context) => recipe.train(options, { ...context, ...device, out: folder }));
+  const result = await runTraining(terminal, (context) =>
+    recipe.train({ ...file, ...own }, { ...context, ...device, ...chosen, out: folder }),
+  );
   return conclude(terminal, result);
 }
 

@@ -1,0 +1,27 @@
+/** Tasks: what a user asks for. Recipes train; models opened from a run sample, are evaluated, inspected and exported. */
+export type { Backbone, SequenceSizes } from "./backbone.ts";
+export { transformerBackbone } from "./backbones/transformer.ts";
+export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";
+export type { EvaluateOptions, InspectOptions, SampleOptions, TrainingOptions } from "./language-model-options.ts";
+export { type OptionSpec, optionSpecs, parseOptions } from "./options.ts";
+export {
+  type ExportedFile,
+  type ExportFormat,
+  exportFormats,
+  type Inspection,
+  type Measure,
+  type NewRun,
+  type OpenContext,
+  type Options,
+  type Preset,
+  presetOptions,
+  type Recipe,
+  type SampleEvent,
+  type TokenScore,
+  type TrainContext,
+  type TrainEvent,
+  type TrainedModel,
+  type TrainResult,
+} from "./recipe.ts";
+export { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
+export { findRecipe, openModel, recipeOf, recipes } from "./recipes.ts";

@@ -1,0 +1,213 @@
+/** Training a language model: what the training loop needs to know about this task. */
+import { randomWindows, type TokenBatch, type Tokenizer } from "../data/index.ts";
+import { languageScores, type ScoredText } from "../metrics/language.ts";
+import { crossEntropy } from "../nn/losses.ts";
+import { adamw, lion, type Optimizer, schedule, sgd } from "../optim/index.ts";
+import { defaultDevice } from "../runtime/index.ts";
+import {
+  type Checkpoint,
+  createRun,
+  type LoopEvent,
+  type LoopOptions,
+  resumeRun,
+  type Training,
+  type TrainingRun,
+  trainLoop,
+} from "../train/index.ts";
+import { HeptagenError } from "../util/errors.ts";
+import { isNdArray, type NdArray, sizeOf } from "../util/ndarray.ts";
+import { fold, key } from "../util/random.ts";
+import { flatten, type Tree } from "../util/tree.ts";
+import type { Backbone } from "./backbone.ts";
+import { type PreparedText, prepareText, windowOf } from "./language-model-data.ts";
+import { sampleOptions, type TrainingOptions } from "./language-model-options.ts";
+import type { Origin } from "./language-model-resolve.ts";
+import { sampleText } from "./language-model-sample.ts";
+import { compileScorer, type Scorer } from "./language-model-scores.ts";
+import { configureModel, predictedText } from "./language-model-trained.ts";
+import type { Measure, NewRun, Options, TrainContext, TrainEvent, TrainResult } from "./recipe.ts";
+import { versions } from "./versions.node.ts";
+
+type AllOptions = TrainingOptions & Options;
+
+/** Windows scored at once in validation. */
+const scoringBatch = 32;
+/** What samples during training are drawn with. */
+const sampleTemperature = 0.7;
+
+/** Trains a new run. */
+export async function trainRun<Config>(
+  backbone: Backbone<Config>,
+  recipe: string,
+  { options, origin }: { readonly options: AllOptions; readonly origin: Origin | undefined },
+  context: NewRun,
+): Promise<TrainResult> {
+  const text = await prepareText(options, origin?.tokenizer);
+  configureModel(backbone, options, text.tokenizer); // checked before anything is written
+  const run = await createRun(context.out, {
+    recipe,
+    seed: options.seed,
+    config: options,
+    versions: await versions(),
+    data: { source: text.source, fingerprint: text.fingerprint, characters: text.characters, documents: text.documents },
+  });
+  try {
+    await run.writeTokenizer(text.tokenizer.toJSON());
+    return await trainOn(backbone, { run, options, text, checkpoint: undefined, start: origin?.params }, context);
+  } finally {
+    await run.close();
+  }
+}
+
+/** Goes on with a run from its last checkpoint. */
+export async function resumeTraining<Config>(
+  backbone: Backbone<Config>,
+  folder: string,
+  tokenizerOf: (run: TrainingRun) => Promise<Tokenizer>,
+  context: TrainContext,
+): Promise<TrainResult> {
+  const { run, checkpoint } = await resumeRun(folder);
+  try {
+    const options = run.config.config as AllOptions; // checked when the run was made
+    const text = await prepareText(options, await tokenizerOf(run));
+    if (text.fingerprint !== run.config.data.fingerprint) {
+      throw new HeptagenError("data/changed", `${text.source} has changed since ${folder} was trained on it`, {
+        facts: { expected: run.config.data.fingerprint, got: text.fingerprint },
+        next: "Restore the text, or start a new run from this one with --init-from.",
+      });
+    }
+    return await trainOn(backbone, { run, options, text, checkpoint, start: undefined }, context);
+  } finally {
+    await run.close();
+  }
+}
+
+interface Prepared {
+  readonly run: TrainingRun;
+  readonly options: AllOptions;
+  readonly text: PreparedText;
+  /** Where to go on. */
+  readonly checkpoint: Checkpoint | undefined;
+  /** Parameters to start from; new ones without. */
+  readonly start: Tree<NdArray> | undefined;
+}
+
+async function trainOn<Config>(
+  backbone: Backbone<Config>,
+  { run, options, text, checkpoint, start }: Prepared,
+  { device, signal, onEvent = () => undefined }: TrainContext,
+): Promise<TrainResult> {
+  const { model } = backbone;
+  const { tokenizer, train, validation } = text;
+  const root = key(options.seed);
+  const config = configureModel(backbone, options, tokenizer);
+  const window = windowOf(options);
+  const target = device ?? (await defaultDevice()).device;
+  let scorer: Scorer | undefined;
+  const score = async (weights: Tree<NdArray>): Promise<ScoredText> => {
+    scorer ??= await compileScorer(model, config, weights, { context: window, batch: scoringBatch, device: target });
+    const scores = await scorer.score(weights, validation);
+    return { ...scores, ...predictedText(text.validationTexts, tokenizer, validation) };
+  };
+  const training: Training<TokenBatch> = {
+    params: start ?? model.init(config, fold(root, "parameters")),
+    objectives: [
+      {
+        name: "model",
+        loss: (weights, { tokens, targets }, random) => ({
+          loss: crossEntropy(model.forward(config, weights, tokens, { key: random }), targets),
+        }),
+        optimizer: optimizerOf(options),
+        learningRate: schedule(options),
+        clip: options.clip > 0 ? options.clip : Number.POSITIVE_INFINITY,
+      },
+    ],
+    batch: randomWindows(train, { batch: options.batch, context: window }, fold(root, "batches")),
+    unitsPerBatch: options.batch * window,
+    ...(validation.length > 0 && {
+      async evaluate(weights) {
+        const { nats, perplexity, bitsPerCharacter } = languageScores(await score(weights));
+        return { measures: { loss: nats, perplexity, bitsPerCharacter }, score: nats };
+      },
+    }),
+    async sample(weights, step) {
+      const loaded = { model, config, params: weights, tokenizer, context: options.context, device: target };
+      const given = { prompt: options.prompt, maxTokens: options.sampleTokens, temperature: sampleTemperature, seed: step };
+      let content = options.prompt ?? "";
+      for await (const event of sampleText(loaded, sampleOptions.parse(given))) {
+        if (event.kind === "text") content += event.text;
+      }
+      return { name: `step-${String(step).padStart(8, "0")}.txt`, content };
+    },
+  };
+  try {
+    const facts = factsOf(text, training.params, options, target);
+    const settings: LoopOptions = {
+      ...options,
+      compile: { device: target },
+      ...(signal && { signal }),
+      onEvent: (event) => onEvent(trainEvent(event, run.folder, facts)),
+    };
+    const { ended, step, seconds, best } = await trainLoop(run, training, settings, checkpoint);
+    return { run: run.folder, ended, step, seconds, measures: namedMeasures(best?.measures ?? {}) };
+  } finally {
+    await scorer?.dispose();
+  }
+}
+
+/** What measures of the validation text are called. */
+const measureNames: Readonly<Record<string, string>> = {
+  loss: "validation loss",
+  perplexity: "perplexity",
+  bitsPerCharacter: "bits per character",
+};
+
+function namedMeasures(measures: Readonly<Record<string, number>>): Measure[] {
+  return Object.entries(measures).map(([name, value]) => ({ key: name, name: measureNames[name] ?? name, value }));
+}
+
+/** An event of the loop as one of this task's. */
+function trainEvent(event: LoopEvent, run: string, facts: Readonly<Record<string, string>>): TrainEvent {
+  switch (event.kind) {
+    case "start":
+      return { ...event, run, facts };
+    case "step": {
+      const { kind, step, loss, learningRate, unitsPerSecond, secondsLeft } = event;
+      return { kind, step, loss, learningRate, throughput: unitsPerSecond, unit: "tokens", secondsLeft };
+    }
+    case "evaluation":
+      return { ...event, measures: namedMeasures(event.measures) };
+    case "sample":
+      return { kind: "sample", step: event.step, file: event.file, text: String(event.content) };
+    case "checkpoint":
+      return event;
+  }
+}
+
+function optimizerOf({ optimizer, beta1, beta2, weightDecay }: TrainingOptions): Optimizer {
+  switch (optimizer) {
+    case "adamw":
+      return adamw({ beta1, beta2, weightDecay });
+    case "lion":
+      return lion({ beta1, beta2, weightDecay });
+    case "sgd":
+      return sgd({ momentum: beta1, weightDecay });
+  }
+}
+
+/** What is trained on what, for people. */
+function factsOf(
+  text: PreparedText,
+  params: Tree<NdArray>,
+  options: AllOptions,
+  device: string,
+): Readonly<Record<string, string>> {
+  const count = flatten(params, isNdArray).reduce((sum, { leaf }) => sum + sizeOf(leaf.shape), 0);
+  const whole = (value: number) => value.toLocaleString("en");
+  return {
+    text: `${text.source}: ${whole(text.characters)} characters, of which ${Math.round(options.validation * 100)} % for validation`,
+    tokens: `${whole(text.tokenizer.vocabularySize)} different (${text.tokenizer.kind}), ${whole(text.train.length)} to learn from`,
+    model: `${whole(count)} parameters`,
+    device,
+  };
+}
