@@ -43,7 +43,8 @@ export function gaussianLogProb({ mean, logVariance }: Gaussian, x: Tensor): Ten
 }
 
 /** Differential entropy: ½ (1 + log 2π + log σ²). */
-export const gaussianEntropy = ({ logVariance }: Gaussian): Tensor => mul(add(logVariance, 1 + logTwoPi), 0.5);
+export const gaussianEntropy = ({ logVariance }: Pick<Gaussian, "logVariance">): Tensor =>
+  mul(add(logVariance, 1 + logTwoPi), 0.5);
 
 /** KL divergence of one normal distribution from another: KL(p ‖ q). */
 export function gaussianDivergence(p: Gaussian, q: Gaussian): Tensor {

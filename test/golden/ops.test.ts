@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { input } from "../../src/core/builtin.ts";
 import { vjp } from "../../src/core/grad.ts";
 import type { Tensor } from "../../src/core/tensor.ts";
+import { groupNorm } from "../../src/nn/group-norm.ts";
 import { bceWithLogits, crossEntropy, huber } from "../../src/nn/losses.ts";
 import { layerNorm, rmsNorm } from "../../src/nn/norm.ts";
 import * as ops from "../../src/ops/index.ts";
@@ -89,6 +90,11 @@ const table: Readonly<Record<string, Op>> = {
       tensor(at, "x"),
       get<number>(params, "epsilon"),
     ),
+  groupNorm: (at, params) =>
+    groupNorm({ weight: tensor(at, "weight"), bias: tensor(at, "bias") }, tensor(at, "x"), {
+      groups: get<number>(params, "groups"),
+      epsilon: get<number>(params, "epsilon"),
+    }),
   rmsNorm: (at, params) => rmsNorm({ weight: tensor(at, "weight") }, tensor(at, "x"), get<number>(params, "epsilon")),
   gelu: (at, params) => (params.approximate === "tanh" ? ops.geluTanh : ops.gelu)(tensor(at, "x")),
   softmax: (at, params) => ops.softmax(tensor(at, "x"), get<number>(params, "axis")),

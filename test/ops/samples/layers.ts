@@ -1,13 +1,26 @@
 /** Samples of layers and losses: how models put ops together. */
 import type { Tensor } from "../../../src/core/tensor.ts";
 import { attention, attentionInParts, causalMask, paddingMask, rotaryAngles, rotate } from "../../../src/nn/attention.ts";
+import { conv, convTranspose } from "../../../src/nn/conv.ts";
+import {
+  bernoulliEntropy,
+  bernoulliLogProb,
+  categoricalEntropy,
+  categoricalLogProb,
+  gaussianDivergence,
+  gaussianEntropy,
+  gaussianLogProb,
+  logisticMixtureLogProb,
+} from "../../../src/nn/distributions.ts";
 import { dropout } from "../../../src/nn/dropout.ts";
+import { groupNorm } from "../../../src/nn/group-norm.ts";
 import { embedding, linear } from "../../../src/nn/linear.ts";
 import {
   bce,
   bceWithLogits,
   crossEntropy,
   gaussianKl,
+  hinge,
   huber,
   meanAbsoluteError,
   meanSquaredError,
@@ -59,4 +72,33 @@ export const layers: readonly Sample[] = [
   ),
   sample("bce", [uniform(0.1, 0.9, 6), uniform(0, 1, 6)], ([p, y]) => bce(p, y)),
   sample("gaussianKl", [normal(2, 3), normal(2, 3)], ([mu, logVariance]) => gaussianKl(mu, logVariance)),
+  sample("hinge", [exactly("float32", [4], [0.3, -0.4, 2.5, -3])], ([x]) => [hinge(x, 1), hinge(x, -1)]),
+  sample("conv with bias", [normal(1, 2, 3, 3), normal(2, 2, 2, 2), normal(2)], ([x, weight, bias]) => [
+    conv({ weight, bias }, x, { padding: 1, stride: 2 }),
+    convTranspose({ weight, bias }, x, { stride: 2, outputPadding: 1 }),
+  ]),
+  sample("groupNorm", [normal(2, 4, 2, 1), nonzero(4), normal(4)], ([x, weight, bias]) => [
+    groupNorm({ weight, bias }, x, { groups: 2 }),
+    groupNorm({ weight }, x, { groups: 1, epsilon: 1e-3 }),
+  ]),
+  sample(
+    "normal distributions",
+    [normal(2, 3), normal(2, 3), normal(2, 3), normal(3), normal(3)],
+    ([x, mean, logVariance, otherMean, otherLogVariance]) => [
+      gaussianLogProb({ mean, logVariance }, x),
+      gaussianEntropy({ logVariance }),
+      gaussianDivergence({ mean, logVariance }, { mean: otherMean as Tensor, logVariance: otherLogVariance as Tensor }),
+    ],
+  ),
+  sample("bernoulli and categorical", [normal(2, 3), integers(0, 3, 2)], ([logits, classes]) => [
+    bernoulliLogProb(logits, ops.sigmoid(ops.neg(logits))),
+    bernoulliEntropy(logits),
+    categoricalLogProb(logits, classes),
+    categoricalEntropy(logits),
+  ]),
+  sample(
+    "logisticMixture",
+    [normal(4, 2), normal(4, 1, 2), normal(4, 1, 2), exactly("float32", [4, 1], [-1, -0.2, 0.6, 1])],
+    ([logits, means, logScales, x]) => logisticMixtureLogProb({ logits, means, logScales }, x as Tensor, { levels: 11 }),
+  ),
 ];
