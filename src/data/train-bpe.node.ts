@@ -1,5 +1,7 @@
 /** Learns a byte-level BPE vocabulary from text, with Hugging Face's trainer (the optional package `tokenizers`). */
+import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
@@ -31,9 +33,39 @@ export async function trainBpe(text: string, vocabularySize: number): Promise<To
   return tokenizerFromJSON(byteLevelJson(vocab, merges, { split: true, endOfText }));
 }
 
-/** All merges the text supports, most useful first. */
+/**
+ * All merges the text supports, most useful first.
+ *
+ * The library prints a progress bar of its own, which nothing turns off; so it works in a process whose output is dropped.
+ */
 async function learn(text: string): Promise<(readonly [string, string])[]> {
-  const library = await import("tokenizers").catch((cause: unknown) => {
+  const library = locate();
+  const folder = await mkdtemp(join(tmpdir(), "heptagen-bpe-"));
+  const [from, to] = [join(folder, "text.txt"), join(folder, "tokenizer.json")];
+  try {
+    await writeFile(from, text);
+    await run(["-e", script, library, from, to]);
+    const { model } = JSON.parse(await readFile(to, "utf8")) as HuggingFaceTokenizerJson;
+    return (model.merges ?? []).map((merge) => (typeof merge === "string" ? merge.split(" ") : merge) as [string, string]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const script = `
+  const [library, from, to] = process.argv.slice(1);
+  const { BPE, Tokenizer, byteLevelPreTokenizer } = require(library);
+  const tokenizer = new Tokenizer(BPE.empty());
+  tokenizer.setPreTokenizer(byteLevelPreTokenizer(false, true));
+  tokenizer.train([from]);
+  tokenizer.save(to, false);
+`;
+
+/** Where the library is installed. */
+function locate(): string {
+  try {
+    return createRequire(import.meta.url).resolve("tokenizers");
+  } catch (cause) {
     throw new HeptagenError(
       "tokenizer/library",
       "training a bpe tokenizer needs the package `tokenizers`, which is not installed",
@@ -42,18 +74,20 @@ async function learn(text: string): Promise<(readonly [string, string])[]> {
         cause,
       },
     );
-  });
-  const { BPE, Tokenizer, byteLevelPreTokenizer } = library.default ?? library;
-  const tokenizer = new Tokenizer(BPE.empty());
-  tokenizer.setPreTokenizer(byteLevelPreTokenizer(false, true));
-  const folder = await mkdtemp(join(tmpdir(), "heptagen-bpe-"));
-  try {
-    await writeFile(join(folder, "text.txt"), text);
-    tokenizer.train([join(folder, "text.txt")]);
-    tokenizer.save(join(folder, "tokenizer.json"), false);
-    const { model } = JSON.parse(await readFile(join(folder, "tokenizer.json"), "utf8")) as HuggingFaceTokenizerJson;
-    return (model.merges ?? []).map((merge) => (typeof merge === "string" ? merge.split(" ") : merge) as [string, string]);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Runs Node with its output dropped. */
+function run(argv: readonly string[]): Promise<void> {
+  return new Promise((done, failed) => {
+    const child = spawn(process.execPath, argv, { stdio: "ignore" });
+    child.on("error", failed).on("close", (code, signal) => {
+      if (code === 0) return done();
+      failed(
+        new HeptagenError("tokenizer/library", `training a bpe tokenizer failed (exit code ${code}, signal ${signal})`, {
+          next: "Reinstall the package `tokenizers`, or choose the character or byte tokenizer.",
+        }),
+      );
+    });
+  });
 }
