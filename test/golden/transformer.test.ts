@@ -3,8 +3,8 @@
  * training as the product takes them (clipping, AdamW, warm-up and cosine).
  *
  * The fixtures are true answers (computed in float64), so what is measured here is our own rounding. Each JSON says how far
- * PyTorch's float32 lands from the truth (`float32Gap`); ours may land four times as far, since two correct orders of
- * summation differ about as much from each other as from the truth.
+ * PyTorch's float32 lands from the truth (`float32Gap`), in its order of summation on its machine. Ours may land eight times
+ * as far: processors and numbers of threads change the order, and one rounding of a loss is already half of the gap.
  */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -104,7 +104,7 @@ function check(title: string, gaps: Partial<Record<Kind, Gap>>, allowed: Readonl
 
 describe.each(["nanogpt", "gpt2", "llama"])("%s", (name) => {
   const { facts, config, tree, tokens, targets, logits } = load(name);
-  const limit = (kind: Kind, times = 4) => facts.float32Gap[kind].max * times;
+  const limit = (kind: Kind) => 8 * facts.float32Gap[kind].max;
   const objective = (params: Tree<Tensor>, x: Tensor, y: Tensor) =>
     crossEntropy(transformer.forward(config, params, x), y, { ignoreIndex: facts.ignoreIndex });
 
