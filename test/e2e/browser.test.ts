@@ -85,6 +85,7 @@ it.each([
   expect(losses).toHaveLength(steps);
   expect(losses[0]).toBeGreaterThan(2.5);
   expect(losses.at(-1)).toBeLessThan(0.75 * (losses[0] as number));
+  expect(text).toHaveLength(12);
   if (device === "wasm") expect(text).toBe("Ishmael. Som");
   await tab.close();
 });
