@@ -5,13 +5,13 @@
  *
  * `script` (util-linux) gives the command a terminal. What it prints is replayed on a small screen that knows what progress
  * bars use (carriage return, cursor up and to a column, erase, colours), and the screen is drawn at even times. The last frame
- * stays for viewers that do not animate. `--seconds 20` sets how long the animation takes, `--rows 34` how many lines show.
+ * stays for viewers that do not animate. `--title` is the command to show, `--seconds 20` sets how long the animation takes, `--rows 34` how many lines show.
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
-const { output, command, seconds, rows, columns, frames } = readArguments(process.argv.slice(2));
+const { output, command, title, seconds, rows, columns, frames } = readArguments(process.argv.slice(2));
 const chunks = await record(command);
 mkdirSync(dirname(output), { recursive: true });
 writeFileSync(output, draw(replay(chunks)));
@@ -21,7 +21,7 @@ function readArguments(argv) {
   const split = argv.indexOf("--");
   if (split < 1) {
     console.error(
-      "usage: node scripts/record-terminal.mjs <file.svg> [--seconds n] [--rows n] [--columns n] [--frames n] -- command",
+      "usage: node scripts/record-terminal.mjs <file.svg> [--title text] [--seconds n] [--rows n] [--columns n] [--frames n] -- command",
     );
     process.exit(2);
   }
@@ -29,6 +29,7 @@ function readArguments(argv) {
   return {
     output: argv[0],
     command: argv.slice(split + 1).join(" "),
+    title: `$ ${argv.includes("--title") ? argv[argv.indexOf("--title") + 1] : argv.slice(split + 1).join(" ")}`,
     seconds: flag("seconds", 24),
     rows: flag("rows", 34),
     columns: flag("columns", 100),
@@ -38,7 +39,7 @@ function readArguments(argv) {
 
 /** Runs the command in a terminal: what it printed, and when in milliseconds. */
 async function record(line) {
-  const parts = [];
+  const parts = [{ at: 0, text: `${title}\n\n` }];
   const start = performance.now();
   const child = spawn("script", ["-qfec", `stty cols ${columns} rows 60; ${line}`, "/dev/null"], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -6,14 +6,14 @@
  */
 import { type Command, CommanderError, Option } from "commander";
 import type { z } from "zod";
-import { type OptionSpec, optionSpecs, parseOptions } from "../tasks/options.ts";
+import { type OptionSpec, optionSpecs } from "../tasks/options.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 
 /** Options in camelCase, as a schema takes them. */
 export type Given = Record<string, unknown>;
 
 /** `learningRate` → `learning-rate` */
-export function flagName(key: string): string {
+function flagName(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
@@ -68,7 +68,7 @@ function kebab(argument: string): string {
 }
 
 /** Commander's complaint as an error of ours; help and version pass through. */
-export function usageError(error: unknown, command: Command): unknown {
+function usageError(error: unknown, command: Command): unknown {
   if (!(error instanceof CommanderError) || error.exitCode === 0) return error;
   const name = path(command);
   const message = error.message.replace(/^error: /, "").split("\n")[0] ?? "";
@@ -87,10 +87,4 @@ export function usageError(error: unknown, command: Command): unknown {
 /** `heptagen train` */
 function path(command: Command): string {
   return command.parent ? `${path(command.parent)} ${command.name()}` : command.name();
-}
-
-/** Flags without those that belong to the command line rather than to the task, checked by the task's schema. */
-export function taskOptions<Schema extends z.ZodObject>(what: string, schema: Schema, given: Given): z.output<Schema> {
-  const keys = new Set(Object.keys(schema.shape));
-  return parseOptions(what, schema, Object.fromEntries(Object.entries(given).filter(([key]) => keys.has(key))));
 }

@@ -16,7 +16,7 @@ type StepEvent = Extract<TrainEvent, { kind: "step" }>;
 
 export interface ProgressView {
   show(event: TrainEvent): void;
-  /** Removes the bar, so that others can print. */
+  /** Removes the bar for good, so that others can print. */
   end(): void;
 }
 
@@ -47,6 +47,7 @@ function barView(terminal: Terminal): ProgressView {
   let bar: SingleBar | undefined;
   let steps = 0;
   let latest: StepEvent | undefined;
+  let ended = false;
   const draw = (_options: BarOptions, { progress }: Params): string => {
     const full = Math.round(progress * barWidth);
     const drawn = pc.cyan("━".repeat(full)) + pc.dim("━".repeat(barWidth - full));
@@ -64,7 +65,7 @@ function barView(terminal: Terminal): ProgressView {
         format: draw,
         clearOnComplete: true,
         hideCursor: true,
-        linewrap: true,
+        linewrap: false,
         fps: 10,
         gracefulExit: false,
       });
@@ -75,7 +76,7 @@ function barView(terminal: Terminal): ProgressView {
     show(event) {
       if (event.kind === "step") {
         latest = event;
-        paint();
+        if (!ended) paint();
         return;
       }
       if (event.kind === "start") steps = event.steps;
@@ -83,7 +84,10 @@ function barView(terminal: Terminal): ProgressView {
       hide();
       announce(terminal, event);
     },
-    end: hide,
+    end() {
+      ended = true;
+      hide();
+    },
   };
 }
 

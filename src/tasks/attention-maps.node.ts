@@ -21,7 +21,7 @@ export interface AttentionMap {
  *
  * @param ids at least one token, at most the model's context
  */
-export async function attentionMaps<Config>(
+async function attentionMaps<Config>(
   { model, config, params, device }: LoadedLanguageModel<Config>,
   ids: Int32Array,
 ): Promise<AttentionMap[]> {

@@ -100,7 +100,7 @@ export function trainedModel<Config>(
  *
  * @throws HeptagenError `data/too-short`, `tokenizer/unknown-character`
  */
-export async function evaluateTexts<Config>(
+async function evaluateTexts<Config>(
   { model, config, params, tokenizer, device }: LoadedLanguageModel<Config>,
   texts: readonly string[],
   window: number,
@@ -131,7 +131,7 @@ export function predictedText(
 }
 
 /** Scores of a text as named numbers. */
-export function measuresOf(scored: ScoredText): Measure[] {
+function measuresOf(scored: ScoredText): Measure[] {
   const scores = languageScores(scored);
   return [
     { key: "loss", name: "loss (nats per token)", value: scores.nats },

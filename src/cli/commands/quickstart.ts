@@ -23,7 +23,7 @@ export async function quickstart(argv: readonly string[]): Promise<number> {
   const terminal = openTerminal({ json: json === true });
   const recipe = recipes.find(({ presets }) => preset in presets) as Recipe;
   const out = freshFolder(preset);
-  terminal.say(`${pc.bold("Heptagen")} trains ${recipe.name} from scratch: ${recipe.presets[preset]?.summary}.\n`);
+  terminal.say(`${pc.bold("Heptagen")} trains ${recipe.name} on Moby Dick: ${recipe.presets[preset]?.summary}.\n`);
   const result = await runTraining(terminal, (context) => recipe.train({}, { ...context, preset, out }));
   if (result.ended === "interrupted") return conclude(terminal, result);
 
@@ -41,7 +41,7 @@ async function write(terminal: Terminal, recipe: Recipe, run: string): Promise<v
   const model = await recipe.open(run);
   for (const [seed, prompt] of prompts.entries()) {
     let text = "";
-    const options = recipe.abilities.sample.parse({ prompt, maxTokens: tokens, seed, temperature: 0.7 });
+    const options = recipe.abilities.sample.parse({ prompt, maxTokens: tokens, seed, temperature: 0.7, topP: 0.9 });
     for await (const event of model.sample(options)) {
       terminal.event({ ...event, prompt });
       if (event.kind === "text") text += event.text;

@@ -56,9 +56,10 @@ export async function train(argv: readonly string[]): Promise<number> {
   return conclude(terminal, result);
 }
 
-/** The recipe is the first argument that is no flag; a flag's value cannot stand before it. */
+/** The recipe is the first argument; after flags it is found only if its name is right. */
 function takeRecipe(argv: readonly string[]): { recipe: Recipe | undefined; rest: string[] } {
-  const at = argv[0]?.startsWith("-") ? argv.findIndex((argument) => recipes.some(({ name }) => name === argument)) : 0;
+  const known = recipes.map(({ name }) => name);
+  const at = argv[0]?.startsWith("-") ? argv.findIndex((argument) => known.includes(argument)) : 0;
   const name = argv[at];
   if (name === undefined) return { recipe: undefined, rest: [...argv] };
   return { recipe: findRecipe(name), rest: argv.filter((_, i) => i !== at) };

@@ -6,7 +6,7 @@ import type { Options } from "../recipe.ts";
 /** What every preset starts from: a small model of today's kind. */
 const modern: Options = {
   tokenizer: "bpe",
-  vocabulary: 1536,
+  vocabulary: 2048,
   validation: 0.1,
   layers: 4,
   heads: 4,
@@ -22,7 +22,7 @@ const modern: Options = {
   context: 64,
   batch: 16,
   accumulate: 1,
-  steps: 1600,
+  steps: 1500,
   optimizer: "adamw",
   learningRate: 4e-3,
   finalLearningRate: 1e-4,
@@ -33,10 +33,10 @@ const modern: Options = {
   weightDecay: 0.1,
   clip: 1,
   averaging: 0,
-  evaluateEvery: 400,
+  evaluateEvery: 300,
   patience: 0,
-  checkpointEvery: 400,
-  sampleEvery: 400,
+  checkpointEvery: 300,
+  sampleEvery: 300,
   sampleTokens: 60,
   seed: 1,
 };
@@ -53,7 +53,7 @@ const classic: Options = {
 export const transformerLanguageModel = languageModelRecipe(transformerBackbone, {
   summary: "A Transformer that learns to continue text",
   presets: {
-    quickstart: { summary: "two minutes on two cores: readable phrases", options: modern },
+    quickstart: { summary: "1.3 M parameters, about two minutes on two cores", options: modern },
     "nanogpt-cpu": {
       summary: "the small configuration of nanoGPT: characters, 0.8 M parameters, 2,000 steps",
       options: {
