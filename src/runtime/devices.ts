@@ -120,8 +120,19 @@ async function probe(name: Device): Promise<DeviceStatus> {
     return { name, usable: true, reason: descriptions[name] };
   } catch (cause) {
     const message = cause instanceof Error ? (cause.message.split("\n")[0] ?? "") : String(cause);
-    return { name, usable: false, reason: message.trim() };
+    return { name, usable: false, reason: [withoutSource(message.trim()), needs[name]].filter(Boolean).join("; ") };
   }
+}
+
+/** What a device needs, where the runtime's own message does not say. */
+const needs: Partial<Record<Device, string>> = {
+  webgpu: "it needs a graphics adapter with a Vulkan, Metal or Direct3D 12 driver",
+  cuda: "it needs an NVIDIA graphics card, CUDA 12 with cuDNN 9, and onnxruntime-node installed with its CUDA libraries",
+};
+
+/** A message of ONNX Runtime's without the place in its source that it begins with. */
+function withoutSource(message: string): string {
+  return message.replace(/^\/\S+:\d+ .* was false\. /, "");
 }
 
 /** The device used when none is asked for, and the sentence that says so. */
