@@ -104,24 +104,32 @@ export function accumulate(tensors: readonly Tensor[]): Tensor {
   return rest.length === 0 ? first : one(accumulatePrimitive.bind(tensors, {}));
 }
 
-export const barrierPrimitive = definePrimitive<Record<string, never>>({
+export const barrierPrimitive = definePrimitive<{ readonly waits: number }>({
   name: "barrier",
-  infer: (inputs) => inputs.slice(1),
-  vjp: (cts) => [null, ...cts],
+  infer: (inputs, { waits }) => inputs.slice(waits),
+  vjp: (cts, _in, _out, { waits }) => [...Array<null>(waits).fill(null), ...cts],
   key: () => null,
-  lower(b, [after, ...inputs], _, { inputs: [afterType, ...types] }) {
-    // A condition that is always true but that only exists once `after` does; Where keeps optimisers from seeing through.
-    const size = afterType.shape.reduce((a, d) => a * d, 1);
-    const first = b.node("Slice", [b.node("Reshape", [after, b.int64([size])]), b.int64([0]), b.int64([1])]);
-    const always = b.node("Not", [b.node("Less", [first, first])]);
-    return inputs.map((x, i) => ((types[i] as TensorType).shape.length > 0 ? b.node("Where", [always, x, x]) : x));
+  lower(b, inputs, { waits }, { inputs: types }) {
+    // A condition that is always true but only exists once what is waited for does; Where keeps optimisers from seeing through.
+    const always = inputs.slice(0, waits).map((after, i) => {
+      const size = (types[i] as TensorType).shape.reduce((a, d) => a * d, 1);
+      const first = b.node("Slice", [b.node("Reshape", [after, b.int64([size])]), b.int64([0]), b.int64([1])]);
+      return b.node("Not", [b.node("Less", [first, first])]);
+    });
+    const all = always.reduce((a, c) => b.node("And", [a, c]));
+    return inputs.slice(waits).map((x, i) => {
+      const scalar = (types[waits + i] as TensorType).shape.length === 0;
+      return scalar ? x : b.node("Where", [all, x, x]);
+    });
   },
 });
 
-/** The same values as `inputs`, but not before `after` has been computed, and never merged with other computations. */
-export function barrier(after: Tensor, inputs: readonly Tensor[]): readonly Tensor[] {
-  if (after.dtype !== "float32") throw new ShapeError("barrier", `expected a float32 tensor to wait for, got ${typeName(after)}`);
-  return barrierPrimitive.bind([after, ...inputs], {});
+/** The same values as `inputs`, but not before all of `after` has been computed, and never merged with other computations. */
+export function barrier(after: readonly Tensor[], inputs: readonly Tensor[]): readonly Tensor[] {
+  const other = after.find(({ dtype }) => dtype !== "float32");
+  if (other || after.length === 0)
+    throw new ShapeError("barrier", `expected float32 tensors to wait for, got ${other ? typeName(other) : "none"}`);
+  return barrierPrimitive.bind([...after, ...inputs], { waits: after.length });
 }
 
 interface CustomParams {

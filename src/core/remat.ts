@@ -19,12 +19,15 @@ export function remat<Args extends readonly unknown[], Out>(fn: (...args: Args) 
     const results = custom(inputs, outputs, inputs, (kept, cts) => {
       const after = cts.find((ct) => ct !== null);
       if (!after) return [];
-      const fresh = barrier(after, kept);
+      const fresh = barrier([after], kept);
       let next = 0;
       const again = vjp(fn, ...(mapTree(args, isTensor, () => fresh[next++] as Tensor) as unknown as Args));
       const againOutputs = flatten(again.value, isTensor).map(({ leaf }) => leaf);
-      const given = again.pullback(againOutputs.map((o, i) => cts[i] ?? zerosLike(o)));
-      return flatten(given, isTensor).map(({ leaf }) => leaf);
+      const pulled = again.pullback(againOutputs.map((o, i) => cts[i] ?? zerosLike(o)));
+      const given = flatten(pulled, isTensor).map(({ leaf }) => leaf);
+      // None is handed on before all are there: else what was computed again would be kept for gradients left for later.
+      const floats = given.filter(({ dtype }) => dtype === "float32");
+      return floats.length > 1 ? barrier(floats, given) : given;
     });
     let next = 0;
     return mapTree(value, isTensor, () => results[next++] as Tensor) as Out;

@@ -10,7 +10,7 @@ export const engine = {
   },
   constant: (_, array) => [fromArray(array)],
   identity: (inputs) => [operand(inputs, 0)],
-  barrier: (inputs) => inputs.slice(1),
+  barrier: (inputs, { waits }) => inputs.slice(waits),
   custom: (inputs, { args, results }) => inputs.slice(args, args + results),
   random(_, { argument, names, distribution, shape }, context) {
     const key = names.reduce(fold, context.key(argument));

@@ -50,9 +50,10 @@ export const engine = {
   ],
   barrier: [
     sample("barrier", [normal(2, 3), normal(2), normal(), integers(0, 9, 3)], ([after, x, y, i]) =>
-      barrier(ops.exp(after), [x, ops.sin(y), i as Tensor]),
+      barrier([ops.exp(after)], [x, ops.sin(y), i as Tensor]),
     ),
-    sample("barrier behind a scalar", [normal(), normal(2)], ([after, x]) => barrier(after, [ops.mul(x, x)])),
+    sample("barrier behind two", [normal(3), normal(2, 2), normal(2)], ([a, b, x]) => barrier([a, ops.exp(b)], [ops.mul(x, x)])),
+    sample("barrier behind a scalar", [normal(), normal(2)], ([after, x]) => barrier([after], [ops.mul(x, x)])),
   ],
   custom: [
     sample("custom gradient", [normal(2, 3)], ([x]) =>

@@ -122,7 +122,7 @@ const misuses: readonly (readonly [call: () => unknown, op: string, says: string
   [() => ops.maxPool(t([1, 2, 3]), [2, 2]), "maxPool", "got float32[1,2,3], kernel 2,2"],
   [() => ops.avgPool(t([1, 2, 3]), 2, { stride: 0 }), "avgPool", "stride 0"],
   [() => ops.resize(t([1, 2, 3]), [0]), "resize", "expected 1 positive sizes for float32[1,2,3], got [0]"],
-  [() => barrier(int(2), [t([2])]), "barrier", "expected a float32 tensor to wait for, got int32[2]"],
+  [() => barrier([int(2)], [t([2])]), "barrier", "expected float32 tensors to wait for, got int32[2]"],
 ];
 
 describe("operands that do not fit", () => {
