@@ -1,16 +1,16 @@
 /**
- * Times ways to write one layer, loss or update in ops, with their gradients, against each other.
+ * Times ways to write one layer or update in ops, with their gradients, against each other.
  *
  *     npx tsx bench/kernels/layers.ts
  *
  * Every variant writes into donated buffers and is checked against the first. They take turns; minima compare.
  */
 import { type Tensor, vjp } from "../../src/core/index.ts";
-import { crossEntropy, groupNorm } from "../../src/nn/index.ts";
+import { groupNorm } from "../../src/nn/index.ts";
 import * as ops from "../../src/ops/index.ts";
 import { adamw, clipByGlobalNorm } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { allocate, type NdArray, ndarray, scalar } from "../../src/util/ndarray.ts";
+import { allocate, type NdArray, scalar } from "../../src/util/ndarray.ts";
 import { quiet } from "../machine.ts";
 import { normal } from "./harness.ts";
 
@@ -58,27 +58,6 @@ const gradients = (count: number, fn: Variant) => (inputs: readonly Tensor[]) =>
   const { value, pullback } = vjp((own: readonly Tensor[]) => fn([...own, ...inputs.slice(count)]), inputs.slice(0, count));
   return [...pullback(value.map((y) => ops.mul(y, 0.5)))[0]];
 };
-
-for (const [rows, classes] of [
-  [768, 83],
-  [2048, 1024],
-  [128, 50257],
-] as const) {
-  const targets = Int32Array.from({ length: rows }, (_, i) => (i * 7919) % classes);
-  const composed: Variant = ([x, t]) => {
-    const chosen = ops.takeAlongAxis(ops.logSoftmax(x as Tensor), ops.reshape(t as Tensor, [-1, 1]));
-    return [ops.neg(ops.mean(chosen))];
-  };
-  await compare(
-    `gradient of cross-entropy, logits [${rows}, ${classes}]`,
-    [normal("logits", [rows, classes]), ndarray("int32", [rows], targets)],
-    1,
-    {
-      "its own rule": gradients(1, ([x, t]) => [crossEntropy(x as Tensor, t as Tensor)]),
-      "of the composition": gradients(1, composed),
-    },
-  );
-}
 
 for (const [shape, groups] of [
   [[16, 64, 32, 32], 8],
