@@ -138,7 +138,7 @@ function readJsonLines(text: string, file: string, column: string): Document[] {
 }
 
 /** Bytes as text; throws with the place when they are not UTF-8. */
-export function decodeText(bytes: Uint8Array, source: string): string {
+function decodeText(bytes: Uint8Array, source: string): string {
   const zero = bytes.indexOf(0);
   if (zero >= 0) throw notText(source, `a zero byte at offset ${zero}`);
   try {

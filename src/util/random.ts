@@ -113,7 +113,7 @@ export function threefry2x32(k0: number, k1: number, c0: number, c1: number, out
 }
 
 /** Fills with random 32-bit words. */
-export function fillBits(from: Key, out: Int32Array): void {
+function fillBits(from: Key, out: Int32Array): void {
   const [k0, k1] = from.words;
   const pair = scratch;
   for (let i = 0; i < out.length; i += 2) {
