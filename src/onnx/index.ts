@@ -1,3 +1,4 @@
 /** ONNX: writing traced functions as models. */
 export { buildModel, encodeModel, type GraphSpec, type ModelOptions } from "./builder.ts";
+export { endMark, withEndMark } from "./end-mark.ts";
 export { canShareBuffer } from "./in-place.ts";

@@ -135,9 +135,10 @@ export async function compile<Args extends readonly unknown[], Out>(
         feeds.set(name, array);
       }
       const fetches = new Map<string, NdArray | undefined>();
-      for (const { name } of outputs) {
+      for (const { name, tensor } of outputs) {
         const place = spares.get(name);
-        fetches.set(name, place && (place.spare ?? feeds.get(place.input)));
+        if (place) fetches.set(name, place.spare ?? feeds.get(place.input));
+        else fetches.set(name, session.writesInPlace && sizeOf(tensor.shape) > 0 ? blank(tensor) : undefined);
       }
       const results = await session.run(feeds, fetches);
       for (const [name, place] of spares) {
