@@ -4,6 +4,7 @@
  * Results go to standard output, warnings and errors to standard error, so that `heptagen sample … > story.txt` holds the
  * story alone.
  */
+import { relative } from "node:path";
 import pc from "picocolors";
 import { HeptagenError } from "../util/errors.ts";
 
@@ -85,4 +86,10 @@ export function table(rows: readonly (readonly (string | number)[])[], header: r
       .join("  ")
       .trimEnd();
   return cells.map((row, i) => (i === 0 ? pc.dim(line(row)) : line(row))).join("\n");
+}
+
+/** A path as a user would type it here. */
+export function shownPath(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near === "" || near.startsWith("..") ? path : near;
 }

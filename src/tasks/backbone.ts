@@ -5,6 +5,7 @@
  * the only place that lists architectures.
  */
 import type { z } from "zod";
+import type { HuggingFaceLayout } from "../models/hugging-face.ts";
 import type { LanguageModel } from "../models/language-model.ts";
 
 /** Sizes that follow from the data and the task rather than from the user's choice of architecture. */
@@ -24,4 +25,8 @@ export interface Backbone<Config = unknown> {
   readonly options: z.ZodObject;
   /** The architecture's full configuration. */
   configure(options: Readonly<Record<string, unknown>>, sizes: SequenceSizes): Config;
+  /** The other way: options and sizes that give this configuration. */
+  describe(config: Config): Readonly<Record<string, unknown>> & SequenceSizes;
+  /** Layouts of Hugging Face's in which it reads and writes models. */
+  readonly layouts: readonly HuggingFaceLayout<Config>[];
 }

@@ -13,7 +13,7 @@ export const trainingOptions = z.strictObject({
   column: z.string().optional().describe("which column or field of .jsonl, .csv and .parquet files holds the text"),
   validation: fraction.describe("fraction of the text, at its end, kept for validation"),
   tokenizer: z.enum(["character", "byte", "bpe"]).describe("what a token is"),
-  vocabulary: z.int().min(257).describe("number of tokens that a bpe tokenizer learns"),
+  vocabulary: z.int().min(2).describe("number of different tokens that a bpe tokenizer learns"),
   initFrom: z.string().optional().describe("fine-tune: start from this run or Hugging Face folder, with its tokenizer"),
   context: count.describe("most tokens that the model can read at once"),
   window: count.optional().describe("tokens per training sequence; the context unless set, less saves time in fine-tuning"),

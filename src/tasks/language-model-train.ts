@@ -1,4 +1,5 @@
 /** Training a language model: what the training loop needs to know about this task. */
+import { resolve } from "node:path";
 import { randomWindows, type TokenBatch, type Tokenizer } from "../data/index.ts";
 import { languageScores, type ScoredText } from "../metrics/language.ts";
 import { crossEntropy } from "../nn/losses.ts";
@@ -21,7 +22,7 @@ import { flatten, type Tree } from "../util/tree.ts";
 import type { Backbone } from "./backbone.ts";
 import { type PreparedText, prepareText, windowOf } from "./language-model-data.ts";
 import { sampleOptions, type TrainingOptions } from "./language-model-options.ts";
-import type { Origin } from "./language-model-resolve.ts";
+import type { LoadOrigin, Origin } from "./language-model-resolve.ts";
 import { sampleText } from "./language-model-sample.ts";
 import { compileScorer, type Scorer } from "./language-model-scores.ts";
 import { configureModel, predictedText } from "./language-model-trained.ts";
@@ -47,7 +48,7 @@ export async function trainRun<Config>(
   const run = await createRun(context.out, {
     recipe,
     seed: options.seed,
-    config: options,
+    config: withFullPaths(options),
     versions: await versions(),
     data: { source: text.source, fingerprint: text.fingerprint, characters: text.characters, documents: text.documents },
   });
@@ -59,11 +60,23 @@ export async function trainRun<Config>(
   }
 }
 
+/** A run is resumed and evaluated from any folder, so it keeps full paths. */
+function withFullPaths({ data, initFrom, ...options }: AllOptions): Options {
+  return {
+    ...(data !== undefined && { data: [data].flat().map((source) => (source === "-" ? source : resolve(source))) }),
+    ...(initFrom !== undefined && { initFrom: resolve(initFrom) }),
+    ...options,
+  };
+}
+
 /** Goes on with a run from its last checkpoint. */
 export async function resumeTraining<Config>(
   backbone: Backbone<Config>,
   folder: string,
-  tokenizerOf: (run: TrainingRun) => Promise<Tokenizer>,
+  {
+    tokenizerOf,
+    loadOrigin,
+  }: { readonly tokenizerOf: (run: TrainingRun) => Promise<Tokenizer>; readonly loadOrigin: LoadOrigin },
   context: TrainContext,
 ): Promise<TrainResult> {
   const { run, checkpoint } = await resumeRun(folder);
@@ -76,7 +89,9 @@ export async function resumeTraining<Config>(
         next: "Restore the text, or start a new run from this one with --init-from.",
       });
     }
-    return await trainOn(backbone, { run, options, text, checkpoint, start: undefined }, context);
+    // A run that ended before its first checkpoint begins again where it began.
+    const origin = checkpoint || options.initFrom === undefined ? undefined : await loadOrigin(options.initFrom);
+    return await trainOn(backbone, { run, options, text, checkpoint, start: origin?.params }, context);
   } finally {
     await run.close();
   }

@@ -10,6 +10,7 @@ import type { Tree } from "../util/tree.ts";
 import { flatten } from "../util/tree.ts";
 import { drawAttention } from "./attention-maps.node.ts";
 import type { Backbone } from "./backbone.ts";
+import { loadHuggingFaceModel } from "./hugging-face.node.ts";
 import { readTexts, splitSource, windowOf } from "./language-model-data.ts";
 import { evaluateOptions, inspectOptions, sampleOptions, type TrainingOptions } from "./language-model-options.ts";
 import { type LoadedLanguageModel, promptTokens, sampleText } from "./language-model-sample.ts";
@@ -56,10 +57,28 @@ export async function readTokenizer(run: Run): Promise<Tokenizer> {
   throw new HeptagenError("run/no-tokenizer", `expected ${file}, got none`, { next: "The run is damaged: train it again." });
 }
 
-/** The architecture's configuration out of a run's options. */
+/**
+ * Loads a model from a folder in Hugging Face's layout.
+ *
+ * @throws HeptagenError `hugging-face/…` and those of the layout
+ */
+export async function loadFolder<Config>(
+  backbone: Backbone<Config>,
+  folder: string,
+  { device }: OpenContext,
+): Promise<LoadedLanguageModel<Config>> {
+  const loaded = await loadHuggingFaceModel(folder, backbone.layouts);
+  return { ...loaded, model: backbone.model, context: backbone.describe(loaded.config).context, device };
+}
+
+/**
+ * The architecture's configuration out of a run's options. The tokenizer says how many tokens there are; a model that training
+ * started from may have room for more.
+ */
 export function configureModel<Config>(backbone: Backbone<Config>, options: Options, tokenizer: Tokenizer): Config {
   const own = Object.fromEntries(Object.keys(backbone.options.shape).map((name) => [name, options[name]]));
-  const sizes = { vocabulary: tokenizer.vocabularySize, context: options.context as number };
+  const vocabulary = options.initFrom === undefined ? tokenizer.vocabularySize : (options.vocabulary as number);
+  const sizes = { vocabulary, context: options.context as number };
   const config = backbone.configure(own, sizes);
   backbone.model.check(config);
   return config;

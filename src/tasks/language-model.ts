@@ -9,6 +9,7 @@
  * which joins them.
  */
 import type { Backbone } from "./backbone.ts";
+import { isHuggingFaceFolder } from "./hugging-face.node.ts";
 import {
   evaluateOptions,
   inspectOptions,
@@ -16,9 +17,9 @@ import {
   type TrainingOptions,
   trainingOptions,
 } from "./language-model-options.ts";
-import { resolveOptions } from "./language-model-resolve.ts";
+import { type Origin, resolveOptions } from "./language-model-resolve.ts";
 import { resumeTraining, trainRun } from "./language-model-train.ts";
-import { loadRun, readTokenizer, trainedModel } from "./language-model-trained.ts";
+import { loadFolder, loadRun, readTokenizer, trainedModel } from "./language-model-trained.ts";
 import { type Options, type Preset, presetOptions, type Recipe } from "./recipe.ts";
 
 /** A recipe of this task for one architecture. */
@@ -38,19 +39,25 @@ export function languageModelRecipe<Config>(
       const resolved = await resolveOptions(options, { preset, given, loadOrigin });
       return trainRun(backbone, recipe.name, resolved, context);
     },
-    resume: (folder, context) => resumeTraining(backbone, folder, readTokenizer, context),
+    resume: (folder, context) => resumeTraining(backbone, folder, { tokenizerOf: readTokenizer, loadOrigin }, context),
     async open(folder, context = {}) {
+      if (await isForeign(folder)) return trainedModel(recipe, await loadFolder(backbone, folder, context));
       const opened = await loadRun(backbone, folder, context);
       return trainedModel(recipe, opened, opened);
     },
+    recognises: isForeign,
   };
 
-  /** The model of a run to start from. */
-  async function loadOrigin(folder: string) {
-    const { params, tokenizer, options: own } = await loadRun(backbone, folder, {});
-    const shaping = [...Object.keys(backbone.options.shape), "context", "tokenizer"];
-    const architecture = Object.fromEntries(shaping.filter((name) => name in own).map((name) => [name, own[name]]));
-    return { params, tokenizer, architecture };
+  function isForeign(folder: string): Promise<boolean> {
+    return isHuggingFaceFolder(folder, backbone.layouts);
+  }
+
+  /** The model of a run or a folder to start from. */
+  async function loadOrigin(folder: string): Promise<Origin> {
+    const { config, params, tokenizer } = (await isForeign(folder))
+      ? await loadFolder(backbone, folder, {})
+      : await loadRun(backbone, folder, {});
+    return { params, tokenizer, architecture: { ...backbone.describe(config), tokenizer: tokenizer.kind } };
   }
   return recipe;
 }

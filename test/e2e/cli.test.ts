@@ -138,6 +138,29 @@ describe("a trained run", () => {
   });
 });
 
+describe("a GPT-2 folder in Hugging Face's layout", () => {
+  const gpt2 = join(import.meta.dirname, "../golden/fixtures/gpt2-tiny");
+
+  it("samples and is evaluated as it is", async () => {
+    const { prompt, greedyText } = JSON.parse(readFileSync(join(gpt2, "expected.json"), "utf8")); // PyTorch's
+    const sampled = await heptagen(["sample", gpt2, "--prompt", prompt, "--max-tokens", "20", "--temperature", "0"]);
+    expect(sampled.stderr).toBe("");
+    expect(sampled.stdout).toBe(`${prompt}${greedyText}\n`);
+    const evaluated = await heptagen(["eval", gpt2, "--data", text, "--json"]);
+    expect(evaluated.stderr).toBe("");
+    expect(events(evaluated.stdout)[0]).toHaveProperty("measures.perplexity");
+  });
+
+  it("is fine-tuned, on windows shorter than its context, into a run like any other", async () => {
+    const out = join(folder, "fine-tuned");
+    const argv = ["train", recipe, "--init-from", gpt2, "--data", text, "--steps", "4", "--batch", "2", "--window", "12"];
+    const { code, stderr } = await heptagen([...argv, "--sample-every", "0", "--out", out]);
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+    expect((await heptagen(["sample", out, "--max-tokens", "5"], { cwd: folder })).code).toBe(0);
+  });
+});
+
 describe("around it", () => {
   it("lists devices without noise, one of them the default", async () => {
     const { code, stdout, stderr } = await heptagen(["devices", "--json"]);

@@ -1,10 +1,9 @@
 /** `heptagen export <run>`: writes a model for other programs. */
-import { relative } from "node:path";
 import { Option } from "commander";
 import pc from "picocolors";
 import { type ExportFormat, exportFormats } from "../../tasks/recipe.ts";
 import { formatBytes } from "../../train/index.ts";
-import { exitCodes } from "../terminal.ts";
+import { exitCodes, shownPath } from "../terminal.ts";
 import { parseUse } from "./use.ts";
 
 export async function exportModel(argv: readonly string[]): Promise<number> {
@@ -23,7 +22,7 @@ export async function exportModel(argv: readonly string[]): Promise<number> {
   const files = await (await open()).export(flags.format as ExportFormat, flags.out as string | undefined);
   for (const { file, bytes, note } of files) {
     terminal.event({ kind: "exported", file, bytes });
-    terminal.say(`${pc.bold(relative(process.cwd(), file))}  ${formatBytes(bytes)}  ${pc.dim(note)}`);
+    terminal.say(`${pc.bold(shownPath(file))}  ${formatBytes(bytes)}  ${pc.dim(note)}`);
   }
   return exitCodes.ok;
 }

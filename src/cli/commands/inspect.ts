@@ -1,9 +1,8 @@
 /** `heptagen inspect <run>`: what a run is made of, how it learned, and pictures of it at work. */
-import { relative } from "node:path";
 import asciichart from "asciichart";
 import pc from "picocolors";
 import type { Inspection } from "../../tasks/recipe.ts";
-import { exitCodes, type Terminal, table } from "../terminal.ts";
+import { exitCodes, shownPath, type Terminal, table } from "../terminal.ts";
 import { parseUse } from "./use.ts";
 
 const chartHeight = 10;
@@ -44,12 +43,12 @@ function print(terminal: Terminal, { config, parameters, curves, pictures }: Ins
           points.map(({ value }) => value),
           Math.max(20, Math.min(100, terminal.columns - 14)),
         ),
-        { height: chartHeight },
+        { height: chartHeight, format: (value) => value.toPrecision(3).padStart(9) },
       ),
     );
   }
   if (pictures.length > 0) terminal.say(`\n${pc.bold("Pictures")}`);
-  for (const { file, caption } of pictures) terminal.say(`${relative(process.cwd(), file)}  ${pc.dim(caption)}`);
+  for (const { file, caption } of pictures) terminal.say(`${shownPath(file)}  ${pc.dim(caption)}`);
 }
 
 function format(value: unknown): string {

@@ -1,5 +1,4 @@
 /** `heptagen quickstart` (`npm start`): from nothing to a model that writes, in two minutes. */
-import { relative } from "node:path";
 import { Command } from "commander";
 import pc from "picocolors";
 import type { Recipe } from "../../tasks/recipe.ts";
@@ -30,10 +29,8 @@ export async function quickstart(argv: readonly string[]): Promise<number> {
   terminal.say(`\n${pc.bold("What it writes now")}`);
   await write(terminal, recipe, result.run);
   const code = conclude(terminal, result);
-  const folder = relative(process.cwd(), result.run);
   const own = `train ${recipe.name} --data your-text.txt`;
   terminal.say(`\nTrain on a text of yours:\n\n  ${programName()} ${own}\n`);
-  terminal.say(pc.dim(`The run is a plain folder: ${folder}/config.json, metrics.jsonl, model.safetensors, samples/, …`));
   return code;
 }
 

@@ -1,7 +1,7 @@
 /** `heptagen train <recipe>`: trains a new run, or goes on with one. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { Command } from "commander";
 import pc from "picocolors";
 import { parseDevice } from "../../runtime/index.ts";
@@ -14,7 +14,7 @@ import { addFlags, type Given, parseFlags } from "../flags.ts";
 import { interruptible } from "../interrupt.ts";
 import { programName } from "../program-name.ts";
 import { measureLine, openProgress } from "../progress.ts";
-import { exitCodes, openTerminal, type Terminal } from "../terminal.ts";
+import { exitCodes, openTerminal, shownPath, type Terminal } from "../terminal.ts";
 
 interface TrainFlags extends CommonFlags {
   readonly preset?: string;
@@ -125,7 +125,7 @@ export async function runTraining(
 
 /** Says how training ended and what to do next; returns the exit code. */
 export function conclude(terminal: Terminal, { run, ended, step, seconds, measures }: TrainResult): number {
-  const folder = relative(process.cwd(), run) || run;
+  const folder = shownPath(run);
   terminal.event({ kind: "end", run, ended, step, seconds, measures });
   if (ended === "interrupted") {
     terminal.say(
@@ -135,7 +135,7 @@ export function conclude(terminal: Terminal, { run, ended, step, seconds, measur
   }
   const how = ended === "stopped-early" ? "Stopped early: the validation loss no longer falls" : "Done";
   terminal.say(`${how}: ${step} steps in ${formatDuration(seconds)}; ${measureLine(measures)}`);
-  terminal.say(`The run is in ${pc.bold(folder)}. Try:\n`);
+  terminal.say(`The run is in ${pc.bold(folder)}: parameters, tokenizer, metrics, samples. Try:\n`);
   for (const command of ["sample", "eval", "inspect", "export"]) terminal.say(`  ${programName()} ${command} ${folder}`);
   return exitCodes.ok;
 }

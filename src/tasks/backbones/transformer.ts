@@ -1,5 +1,6 @@
 /** The Transformer as a backbone: its options, and the few values that follow from others. */
 import { z } from "zod";
+import { gpt2 } from "../../models/gpt2.ts";
 import { type TransformerConfig, transformer, transformerDefaults } from "../../models/transformer.ts";
 import type { Backbone } from "../backbone.ts";
 
@@ -30,4 +31,6 @@ export const transformerBackbone: Backbone<TransformerConfig> = {
     const { keyValueHeads = chosen.heads, hidden = 4 * chosen.width } = chosen;
     return { ...transformerDefaults, ...chosen, ...sizes, keyValueHeads, hidden };
   },
+  describe: (config) => ({ ...config }),
+  layouts: [gpt2],
 };
