@@ -241,11 +241,10 @@ function rotary(config: TransformerConfig, positions: Tensor): Angles | undefine
 function project(config: TransformerConfig, block: Block<Tensor>, x: Tensor): { q: Tensor; k: Tensor; v: Tensor } {
   const { heads, keyValueHeads, width } = config;
   const [batch, time] = x.shape as [number, number];
-  const head = width / heads;
   const joined = linear(block.attn.qkv, norm(config, block.norm1, x)); // [B, T, (H + 2K) D]
-  const parts = split(joined, [width, keyValueHeads * head, keyValueHeads * head], -1);
-  const [q, k, v] = parts.map((part) => transpose(reshape(part, [batch, time, -1, head]), [0, 2, 1, 3]));
-  return { q: q as Tensor, k: k as Tensor, v: v as Tensor };
+  const byHead = transpose(reshape(joined, [batch, time, -1, width / heads]), [0, 2, 1, 3]); // [B, H + 2K, T, D]
+  const [q, k, v] = split(byHead, [heads, keyValueHeads, keyValueHeads], 1);
+  return { q, k, v };
 }
 
 function mlp(config: TransformerConfig, block: Block<Tensor>, x: Tensor): Tensor {
