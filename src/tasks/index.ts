@@ -1,8 +1,9 @@
 /** Tasks: what a user asks for. Recipes train; models opened from a run sample, are evaluated, inspected and exported. */
 export type { Backbone, SequenceSizes } from "./backbone.ts";
-export { transformerBackbone } from "./backbones/transformer.ts";
+export { type TransformerOptions, transformerBackbone } from "./backbones/transformer.ts";
 export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";
-export type { EvaluateOptions, InspectOptions, SampleOptions, TrainingOptions } from "./language-model-options.ts";
+export type { EvaluateOptions, GivenSampleOptions, InspectOptions, TrainingOptions } from "./language-model-options.ts";
+export type { TrainedLanguageModel } from "./language-model-trained.ts";
 export { type OptionSpec, optionSpecs, parseOptions } from "./options.ts";
 export {
   type ExportedFile,
@@ -23,5 +24,5 @@ export {
   type TrainedModel,
   type TrainResult,
 } from "./recipe.ts";
-export { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
+export { type TransformerLanguageModelOptions, transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 export { findRecipe, openModel, recipeOf, recipes } from "./recipes.ts";

@@ -72,3 +72,6 @@ export const inspectOptions = z.strictObject({
   out: z.string().optional().describe("folder for the pictures; the run's inspect/ unless set"),
 });
 export type InspectOptions = z.output<typeof inspectOptions>;
+
+/** What a user may give: what is left out has its default. */
+export type GivenSampleOptions = z.input<typeof sampleOptions>;

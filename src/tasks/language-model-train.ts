@@ -4,7 +4,7 @@ import { randomWindows, type TokenBatch, type Tokenizer } from "../data/index.ts
 import { languageScores, type ScoredText } from "../metrics/language.ts";
 import { crossEntropy } from "../nn/losses.ts";
 import { adamw, lion, type Optimizer, schedule, sgd } from "../optim/index.ts";
-import { defaultDevice } from "../runtime/index.ts";
+import { type Device, defaultDevice } from "../runtime/index.ts";
 import {
   type Checkpoint,
   createRun,
@@ -81,6 +81,7 @@ export async function resumeTraining<Config>(
 ): Promise<TrainResult> {
   const { run, checkpoint } = await resumeRun(folder);
   try {
+    for (const { message } of checkpoint?.warnings ?? []) context.onEvent?.({ kind: "warning", message });
     const options = run.config.config as AllOptions; // checked when the run was made
     const text = await prepareText(options, await tokenizerOf(run));
     if (text.fingerprint !== run.config.data.fingerprint) {
@@ -117,7 +118,7 @@ async function trainOn<Config>(
   const root = key(options.seed);
   const config = configureModel(backbone, options, tokenizer);
   const window = windowOf(options);
-  const target = device ?? (await defaultDevice()).device;
+  const target = device ?? (await chooseDevice(onEvent));
   let scorer: Scorer | undefined;
   const score = async (weights: Tree<NdArray>): Promise<ScoredText> => {
     scorer ??= await compileScorer(model, config, weights, { context: window, batch: scoringBatch, device: target });
@@ -199,6 +200,13 @@ function trainEvent(event: LoopEvent, run: string, facts: Readonly<Record<string
   }
 }
 
+/** The device when none is asked for; warns where that is much slower than it could be. */
+async function chooseDevice(onEvent: (event: TrainEvent) => void): Promise<Device> {
+  const { device, reason } = await defaultDevice();
+  if (device === "wasm") onEvent({ kind: "warning", message: reason });
+  return device;
+}
+
 function optimizerOf({ optimizer, beta1, beta2, weightDecay }: TrainingOptions): Optimizer {
   switch (optimizer) {
     case "adamw":
@@ -223,6 +231,6 @@ function factsOf(
     text: `${text.source}: ${whole(text.characters)} characters, of which ${Math.round(options.validation * 100)} % for validation`,
     tokens: `${whole(text.tokenizer.vocabularySize)} different (${text.tokenizer.kind}), ${whole(text.train.length)} to learn from`,
     model: `${whole(count)} parameters`,
-    device,
+    device: `${device} (others: heptagen devices)`,
   };
 }

@@ -12,16 +12,31 @@ import { drawAttention } from "./attention-maps.node.ts";
 import type { Backbone } from "./backbone.ts";
 import { loadHuggingFaceModel } from "./hugging-face.node.ts";
 import { readTexts, splitSource, windowOf } from "./language-model-data.ts";
-import { evaluateOptions, inspectOptions, sampleOptions, type TrainingOptions } from "./language-model-options.ts";
+import {
+  type EvaluateOptions,
+  evaluateOptions,
+  type GivenSampleOptions,
+  type InspectOptions,
+  inspectOptions,
+  sampleOptions,
+  type TrainingOptions,
+} from "./language-model-options.ts";
 import { type LoadedLanguageModel, promptTokens, sampleText } from "./language-model-sample.ts";
 import { compileScorer } from "./language-model-scores.ts";
 import { parseOptions } from "./options.ts";
-import type { Inspection, Measure, OpenContext, Options, Recipe, TrainedModel } from "./recipe.ts";
+import type { Inspection, Measure, OpenContext, Options, Recipe, SampleEvent, TrainedModel } from "./recipe.ts";
 
 /** Windows scored at once. */
 const scoringBatch = 8;
 /** Tokens of an attention picture when no text is given: few enough to be labelled. */
 const pictureTokens = 24;
+
+/** A trained language model, with its options typed. */
+export interface TrainedLanguageModel extends TrainedModel {
+  sample(options: GivenSampleOptions): AsyncIterable<SampleEvent>;
+  evaluate(options: EvaluateOptions): Promise<readonly Measure[]>;
+  inspect(options: InspectOptions): Promise<Inspection>;
+}
 
 /** A language model as a run keeps it. */
 export interface OpenedRun<Config> extends LoadedLanguageModel<Config> {
@@ -89,7 +104,7 @@ export function trainedModel<Config>(
   recipe: Recipe,
   loaded: LoadedLanguageModel<Config>,
   opened?: OpenedRun<Config>,
-): TrainedModel {
+): TrainedLanguageModel {
   return {
     recipe,
     sample: (options) => sampleText(loaded, parseOptions("sample", sampleOptions, options)),

@@ -19,16 +19,16 @@ import {
 } from "./language-model-options.ts";
 import { type Origin, resolveOptions } from "./language-model-resolve.ts";
 import { resumeTraining, trainRun } from "./language-model-train.ts";
-import { loadFolder, loadRun, readTokenizer, trainedModel } from "./language-model-trained.ts";
+import { loadFolder, loadRun, readTokenizer, type TrainedLanguageModel, trainedModel } from "./language-model-trained.ts";
 import { type Options, type Preset, presetOptions, type Recipe } from "./recipe.ts";
 
 /** A recipe of this task for one architecture. */
 export function languageModelRecipe<Config>(
   backbone: Backbone<Config>,
   { summary, presets }: { readonly summary: string; readonly presets: Readonly<Record<string, Preset>> },
-): Recipe<Partial<TrainingOptions> & Options> {
+): Recipe<Partial<TrainingOptions> & Options, TrainedLanguageModel> {
   const options = trainingOptions.extend(backbone.options.shape);
-  const recipe: Recipe<Partial<TrainingOptions> & Options> = {
+  const recipe: Recipe<Partial<TrainingOptions> & Options, TrainedLanguageModel> = {
     name: `${backbone.name}/language-model`,
     summary,
     options,

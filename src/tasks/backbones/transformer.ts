@@ -22,6 +22,9 @@ const options = z.strictObject({
   dropout: z.number().min(0).lt(1).describe("fraction of activations dropped in training"),
 });
 
+/** What a user may choose about a Transformer. */
+export type TransformerOptions = z.output<typeof options>;
+
 export const transformerBackbone: Backbone<TransformerConfig> = {
   name: "transformer",
   model: transformer,

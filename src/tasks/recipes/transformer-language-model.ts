@@ -1,7 +1,9 @@
 /** The recipe `transformer/language-model`: a Transformer that learns to continue text, and its presets. */
-import { transformerBackbone } from "../backbones/transformer.ts";
+import { type TransformerOptions, transformerBackbone } from "../backbones/transformer.ts";
 import { languageModelRecipe } from "../language-model.ts";
-import type { Options } from "../recipe.ts";
+import type { TrainingOptions } from "../language-model-options.ts";
+import type { TrainedLanguageModel } from "../language-model-trained.ts";
+import type { Options, Recipe } from "../recipe.ts";
 
 /** What every preset starts from: a small model of today's kind. */
 const modern: Options = {
@@ -50,7 +52,12 @@ const classic: Options = {
   bias: true,
 };
 
-export const transformerLanguageModel = languageModelRecipe(transformerBackbone, {
+/** What a user may set; the preset has the rest. */
+export type TransformerLanguageModelOptions = Partial<TrainingOptions & TransformerOptions>;
+
+type Own = Recipe<TransformerLanguageModelOptions, TrainedLanguageModel>;
+
+export const transformerLanguageModel: Own = languageModelRecipe(transformerBackbone, {
   summary: "A Transformer that learns to continue text",
   presets: {
     quickstart: { summary: "1.3 M parameters, about two minutes on two cores", options: modern },
