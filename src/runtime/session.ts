@@ -51,6 +51,8 @@ export class Session {
         // It would keep one block for all temporaries beside the arena's own memory: 1.5 GiB more for a 162M-parameter step, and no
         // faster (measured; neither do denormals as zero or other block sizes help, and without spinning a step takes 15 % longer).
         enableMemPattern: false,
+        // Zeros made when the graph runs must not be made while it loads instead, and kept.
+        extra: { optimization: { constant_folding_max_output_size_in_bytes: "1048576" } },
         logSeverityLevel: 3,
         ...(threads && { intraOpNumThreads: threads }),
         ...(profile && { enableProfiling: true, profileFilePrefix: profile }),
