@@ -51,7 +51,7 @@ describe("data", () => {
   });
 });
 
-describe("usage: exit code 2 and the nearest name", () => {
+describe.concurrent("usage: exit code 2 and the nearest name", () => {
   it.each([
     [["trian"], 'Did you mean "train"?'],
     [["train", "transformer/langage-model"], 'Did you mean "transformer/language-model"?'],
