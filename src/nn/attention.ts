@@ -6,16 +6,30 @@
  */
 import { constant } from "../core/builtin.ts";
 import { ShapeError, type Tensor, typeName } from "../core/tensor.ts";
-import { add, concat, cos, matmul, mul, reshape, sin, slice, softmax, split, sub, where } from "../ops/index.ts";
+import {
+  add,
+  arange,
+  concat,
+  cos,
+  lessEqual,
+  matmul,
+  mul,
+  reshape,
+  sin,
+  slice,
+  softmax,
+  split,
+  sub,
+  where,
+} from "../ops/index.ts";
 
 /** What a masked score becomes: far below any real score, yet finite, so that an all-masked row stays a number. */
 const masked = -1e9;
 
 /** Scores to add for causal attention [T, S]: query t sees keys up to t + S - T (the last query sees all). */
 export function causalMask(queries: number, keys: number): Tensor {
-  const data = new Float32Array(queries * keys);
-  for (let t = 0; t < queries; t++) for (let s = t + keys - queries + 1; s < keys; s++) data[t * keys + s] = masked;
-  return constant({ dtype: "float32", shape: [queries, keys], data });
+  const last = add(reshape(arange(queries), [queries, 1]), keys - queries); // [T, 1]
+  return paddingMask(lessEqual(arange(keys), last)); // the runtime computes it once, when it loads the graph
 }
 
 /** Scores to add where `visible` (bool, any shape that broadcasts to the scores) is false. */

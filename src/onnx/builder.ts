@@ -17,6 +17,7 @@ import {
   type NodeProto,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
+  StringStringEntryProtoSchema,
   type TensorProto,
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
@@ -30,10 +31,8 @@ import { type Attribute, Known, type LoweredBody, type Lowering, lower, type Val
 import type { Operands } from "../core/primitive.ts";
 import type { Tensor, TensorType } from "../core/tensor.ts";
 import type { DType, NdArray, Shape } from "../util/ndarray.ts";
-
-/** The ONNX standard's version the graphs are written in, and the file format's. */
-const opset = 21;
-const irVersion = 10;
+import { computeNumbers, dimensionName, type OpenDimension, type ShapeNumber, type Watch } from "./open-dimensions.ts";
+import { newest, oldestVersion } from "./versions.ts";
 
 const dataTypes: Record<DType, DataType> = {
   float32: DataType.FLOAT,
@@ -42,24 +41,27 @@ const dataTypes: Record<DType, DataType> = {
   bool: DataType.BOOL,
 };
 
-/** A dimension that stays open in an exported model: its name, and the number that stands for it while tracing. */
-export interface OpenDimension {
-  readonly name: string;
-  readonly size: number;
-}
-
 /** What all graphs of one model share. */
 class ModelParts {
   readonly initializers: TensorProto[] = [];
+  /** Types of all nodes. */
+  readonly operators = new Set<string>();
   /** Whether operators of the com.microsoft domain may be used. */
   readonly contrib: boolean;
   readonly lacks: readonly string[];
+  readonly open: readonly OpenDimension[];
+  readonly watch: Watch | undefined;
+  /** The outermost graph. */
+  readonly root: GraphBuilder;
   readonly #constants = new Map<string, Value>();
   #names = 0;
 
-  constructor({ contrib, lacks }: Required<ModelOptions>) {
+  constructor({ contrib = true, lacks = [], open = [], watch }: ModelOptions) {
     this.contrib = contrib;
     this.lacks = lacks;
+    this.open = open;
+    this.watch = watch;
+    this.root = new GraphBuilder(this);
   }
 
   /** A name no other value has. */
@@ -68,16 +70,24 @@ class ModelParts {
   }
 
   constant(array: NdArray): Value {
-    const { buffer, byteOffset, byteLength } = array.data;
-    const bytes = new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
-    const key = byteLength <= 4096 ? `${array.dtype} ${array.shape} ${bytes.join()}` : undefined;
+    const { dtype, shape, data } = array;
+    const key = data.byteLength <= 4096 ? `${dtype} ${shape} ${bytesOf(array).join()}` : undefined;
     const known = key === undefined ? undefined : this.#constants.get(key);
     if (known !== undefined) return known;
     const name = this.name("const");
-    this.initializers.push(tensorProto(name, array, bytes));
+    this.store(name, array);
     if (key !== undefined) this.#constants.set(key, name);
     return name;
   }
+
+  /** Stores an array under a name of its own. */
+  store(name: Value, array: NdArray): void {
+    this.initializers.push(tensorProto(name, array, bytesOf(array)));
+  }
+}
+
+function bytesOf({ data }: NdArray): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
 }
 
 function tensorProto(name: string, { dtype, shape }: TensorType, bytes: Uint8Array<ArrayBuffer>): TensorProto {
@@ -107,6 +117,8 @@ class GraphBuilder implements Lowering {
     { domain = "", used }: { readonly domain?: string; readonly used?: readonly boolean[] } = {},
   ): Operands<Value> {
     // The first output of most operators is not optional.
+    this.#parts.operators.add(op);
+    this.#parts.watch?.part(() => `${op} ${JSON.stringify(attributes, (_, value) => (value?.body ? "body" : value))}`);
     const output = Array.from({ length: count }, (_, i) => (i > 0 && used?.[i] === false ? "" : this.#parts.name(op)));
     for (const name of output) this.#own.add(name);
     const name = output.find((o) => o !== "") ?? this.#parts.name(op);
@@ -116,20 +128,34 @@ class GraphBuilder implements Lowering {
   }
 
   constant(array: NdArray): Value {
+    const { dtype, shape, data } = array;
+    this.#parts.watch?.part(() => `the constant ${dtype} [${shape}] of ${data.length <= 1024 ? data.join() : "many numbers"}`);
     return this.#parts.constant(array);
   }
 
   int64(values: readonly number[]): Value {
-    return this.constant({ dtype: "int64", shape: [values.length], data: BigInt64Array.from(values, BigInt) });
+    const { root, open } = this.#parts;
+    const numbers = this.#numbers(values);
+    if (numbers.some((number) => typeof number !== "number")) return computeNumbers(root, numbers, open);
+    return this.#parts.constant({ dtype: "int64", shape: [values.length], data: BigInt64Array.from(values, BigInt) });
   }
 
   int64Scalar(value: number): Value {
-    return this.constant({ dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(value)) });
+    const { root, open } = this.#parts;
+    const numbers = this.#numbers([value]);
+    if (typeof numbers[0] !== "number") return root.node("Squeeze", [computeNumbers(root, numbers, open)]);
+    return this.#parts.constant({ dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(value)) });
+  }
+
+  #numbers(values: readonly number[]): readonly ShapeNumber[] {
+    const { watch } = this.#parts;
+    return watch ? values.map((value) => watch.number(value)) : values;
   }
 
   filled(shape: Shape, value: number, dtype: "float32" | "int32" | "bool" = "float32"): Value {
     const data = { float32: Float32Array, int32: Int32Array, bool: Uint8Array }[dtype].of(value);
     if (shape.length === 0) return this.constant({ dtype, shape, data });
+    this.#parts.watch?.part(() => `a tensor full of ${value}`);
     const one = tensorProto("", { dtype, shape: [1] }, new Uint8Array(data.buffer as ArrayBuffer));
     const output = this.node("ConstantOfShape", [this.int64(shape)]);
     const attribute = create(AttributeProtoSchema, { name: "value", type: AttributeType.TENSOR, t: one });
@@ -155,10 +181,24 @@ class GraphBuilder implements Lowering {
     const body = create(GraphProtoSchema, {
       name: this.#parts.name("body"),
       node: inner.nodesBuilt,
-      input: inputs.map((type, i) => valueInfo(names[i] as Value, type)),
-      output: outputs.map((type) => valueInfo(type.value, type)),
+      input: inputs.map((type, i) => this.valueInfo(names[i] as Value, type)),
+      output: outputs.map((type) => this.valueInfo(type.value, type)),
     });
     return { body };
+  }
+
+  /** Describes an input or output of a graph. */
+  valueInfo(name: Value, { dtype, shape }: TensorType, docString = ""): ValueInfoProto {
+    const dim = this.#numbers(shape).map((size) => {
+      const value =
+        typeof size === "number"
+          ? { case: "dimValue" as const, value: BigInt(size) }
+          : { case: "dimParam" as const, value: dimensionName(size, this.#parts.open) };
+      return create(TensorShapeProto_DimensionSchema, { value });
+    });
+    const value = create(TypeProto_TensorSchema, { elemType: dataTypes[dtype], shape: create(TensorShapeProtoSchema, { dim }) });
+    const type = create(TypeProtoSchema, { value: { case: "tensorType", value } });
+    return create(ValueInfoProtoSchema, { name, type, docString });
   }
 }
 
@@ -173,37 +213,39 @@ function attributeProto(name: string, value: Attribute): AttributeProto {
   return create(AttributeProtoSchema, { name, type: AttributeType.GRAPH, g: (value as { body: GraphProto }).body });
 }
 
-function valueInfo(name: string, { dtype, shape }: TensorType, open: readonly OpenDimension[] = []): ValueInfoProto {
-  const dim = shape.map((size) => {
-    const named = open.find((d) => d.size === size);
-    return create(TensorShapeProto_DimensionSchema, {
-      value: named ? { case: "dimParam", value: named.name } : { case: "dimValue", value: BigInt(size) },
-    });
-  });
-  const value = create(TypeProto_TensorSchema, { elemType: dataTypes[dtype], shape: create(TensorShapeProtoSchema, { dim }) });
-  return create(ValueInfoProtoSchema, { name, type: create(TypeProtoSchema, { value: { case: "tensorType", value } }) });
-}
-
 /** A graph to build: named symbolic inputs and outputs. Several inputs of one name are one. */
 export interface GraphSpec {
   readonly inputs: readonly (readonly [name: string, tensor: Tensor])[];
   readonly outputs: readonly (readonly [name: string, tensor: Tensor])[];
+  /** Tensors whose numbers are stored in the model, under these names. */
+  readonly stored?: readonly (readonly [name: string, tensor: Tensor, array: NdArray])[];
+  /** What inputs and outputs mean, by name. */
+  readonly docs?: Readonly<Record<string, string>>;
 }
 
 export interface ModelOptions {
-  /** Allow operators outside the ONNX standard that every ONNX Runtime build has (com.microsoft); true unless told. */
+  /**
+   * Whether operators outside the ONNX standard that every ONNX Runtime has (com.microsoft) may be used; true unless told.
+   * Without them a model is meant for other runtimes too, and is written in an older version of the standard if it can be.
+   */
   readonly contrib?: boolean;
   /** Forms of standard operators that the target lacks (see `Lowering.supports`); none unless told. */
   readonly lacks?: readonly string[];
+  /** Free text by name, which runtimes hand out with the model. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Open dimensions, and what tells numbers that depend on them; see `buildOpen`. */
+  readonly open?: readonly OpenDimension[];
+  readonly watch?: Watch;
 }
 
 /**
  * Builds an ONNX model from a traced function; `encodeModel` makes a file of it.
  */
-export function buildModel({ inputs, outputs }: GraphSpec, { contrib = true, lacks = [] }: ModelOptions = {}): ModelProto {
-  const parts = new ModelParts({ contrib, lacks });
-  const builder = new GraphBuilder(parts);
-  const env = new Map(inputs.map(([name, tensor]) => [tensor, name]));
+export function buildModel({ inputs, outputs, stored = [], docs = {} }: GraphSpec, options: ModelOptions = {}): ModelProto {
+  const parts = new ModelParts(options);
+  const builder = parts.root;
+  for (const [name, , array] of stored) parts.store(name, array);
+  const env = new Map([...inputs, ...stored].map(([name, tensor]) => [tensor, name]));
   const values = lower(
     builder,
     outputs.map(([, tensor]) => tensor),
@@ -218,14 +260,18 @@ export function buildModel({ inputs, outputs }: GraphSpec, { contrib = true, lac
     name: "heptagen",
     node: builder.nodesBuilt,
     initializer: parts.initializers,
-    input: [...new Map(inputs)].map(([name, tensor]) => valueInfo(name, tensor)),
-    output: outputs.map(([name, tensor]) => valueInfo(name, tensor)),
+    input: [...new Map(inputs)].map(([name, tensor]) => builder.valueInfo(name, tensor, docs[name])),
+    output: outputs.map(([name, tensor]) => builder.valueInfo(name, tensor, docs[name])),
   });
-  const domains = [["", opset] as const, ...(contrib ? [["com.microsoft", 1] as const] : [])];
+  const { opset, irVersion } = parts.contrib ? newest : oldestVersion(parts.operators);
+  const domains = [["", opset] as const, ...(parts.contrib ? [["com.microsoft", 1] as const] : [])];
   return create(ModelProtoSchema, {
     irVersion: BigInt(irVersion),
     producerName: "heptagen",
     opsetImport: domains.map(([domain, version]) => create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) })),
+    metadataProps: Object.entries(options.metadata ?? {}).map(([key, value]) =>
+      create(StringStringEntryProtoSchema, { key, value }),
+    ),
     graph,
   });
 }

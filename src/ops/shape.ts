@@ -330,7 +330,8 @@ export const iotaPrimitive = definePrimitive<{ readonly count: number }>({
   infer: (_, { count }) => [{ shape: [count], dtype: "int32" }],
   lower(b, _, { count }) {
     const int = (value: number) => b.constant({ dtype: "int32", shape: [], data: Int32Array.of(value) });
-    return b.node("Range", [int(0), int(count), int(1)]);
+    // The count goes through int64Scalar, as sizes do, so that it may stay open in exported models.
+    return b.node("Range", [int(0), b.node("Cast", [b.int64Scalar(count)], { to: 6 }), int(1)]);
   },
 });
 /** 0, 1, …, count-1. */
