@@ -39,7 +39,7 @@ function readArguments(argv) {
 
 /** Runs the command in a terminal: what it printed, and when in milliseconds. */
 async function record(line) {
-  const parts = [{ at: 0, text: `${title}\n\n` }];
+  const parts = [{ at: 0, text: `${title}\r\n\r\n` }];
   const start = performance.now();
   const child = spawn("script", ["-qfec", `stty cols ${columns} rows 60; ${line}`, "/dev/null"], {
     stdio: ["ignore", "pipe", "inherit"],

@@ -12,6 +12,7 @@ import { drawAttention } from "./attention-maps.node.ts";
 import type { Backbone } from "./backbone.ts";
 import { loadHuggingFaceModel } from "./hugging-face.node.ts";
 import { readTexts, splitSource, windowOf } from "./language-model-data.ts";
+import { exportLanguageModel } from "./language-model-export.ts";
 import {
   type EvaluateOptions,
   evaluateOptions,
@@ -101,7 +102,7 @@ export function configureModel<Config>(backbone: Backbone<Config>, options: Opti
 
 /** What a trained model can do, whatever it was loaded from. */
 export function trainedModel<Config>(
-  recipe: Recipe,
+  { recipe, backbone }: { readonly recipe: Recipe; readonly backbone: Backbone<Config> },
   loaded: LoadedLanguageModel<Config>,
   opened?: OpenedRun<Config>,
 ): TrainedLanguageModel {
@@ -123,8 +124,9 @@ export function trainedModel<Config>(
       const options = parseOptions("inspect", inspectOptions, given);
       return inspectModel(loaded, options, opened);
     },
-    async export(_format, _out) {
-      throw new HeptagenError("export/later", "export is not there yet");
+    export(format, out) {
+      const name = format === "onnx" ? "model.onnx" : "safetensors";
+      return exportLanguageModel(backbone, loaded, { format, out: out ?? opened?.run.path(name) ?? name });
     },
   };
 }

@@ -41,9 +41,9 @@ export function languageModelRecipe<Config>(
     },
     resume: (folder, context) => resumeTraining(backbone, folder, { tokenizerOf: readTokenizer, loadOrigin }, context),
     async open(folder, context = {}) {
-      if (await isForeign(folder)) return trainedModel(recipe, await loadFolder(backbone, folder, context));
+      if (await isForeign(folder)) return trainedModel({ recipe, backbone }, await loadFolder(backbone, folder, context));
       const opened = await loadRun(backbone, folder, context);
-      return trainedModel(recipe, opened, opened);
+      return trainedModel({ recipe, backbone }, opened, opened);
     },
     recognises: isForeign,
   };
