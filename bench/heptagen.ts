@@ -12,7 +12,7 @@ import { type Tensor, vjp } from "../src/core/index.ts";
 import { init, transformer } from "../src/models/transformer.ts";
 import { conv, matmul, zeros } from "../src/ops/index.ts";
 import { compile } from "../src/runtime/index.ts";
-import { generate } from "../src/tasks/generate.ts";
+import { createGenerator } from "../src/tasks/generate.ts";
 import { type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
 import { fillNormal, key } from "../src/util/random.ts";
 import type { Tree } from "../src/util/tree.ts";
@@ -84,9 +84,9 @@ function peakMemory(): number | undefined {
 function generation(count: number): BuiltCase {
   const { config } = models["nanogpt-cpu"];
   const params = init(config, key(1)) as unknown as Tree<NdArray>;
+  const generator = createGenerator(transformer, config, params, { context: config.context, device: "cpu" });
   const run = async () => {
-    const given = { maxTokens: count, context: config.context, device: "cpu" } as const;
-    for await (const _ of generate(transformer, config, params, Int32Array.of(0), given));
+    for await (const _ of generator.write(Int32Array.of(0), { maxTokens: count }));
   };
   return { run, facts: { tokens: count } };
 }

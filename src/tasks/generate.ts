@@ -17,7 +17,15 @@ import { type NdArray, ndarray } from "../util/ndarray.ts";
 import { fold, type Key, key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
 
-export interface GenerateOptions extends Partial<SamplingOptions> {
+export interface GeneratorOptions {
+  /** Longest text the model can read at once, in tokens. */
+  readonly context: number;
+  /** Tokens written between two looks from outside; 32 unless told. */
+  readonly chunk?: number;
+  readonly device?: Device;
+}
+
+export interface WriteOptions extends Partial<SamplingOptions> {
   /** How many samples to write side by side; 1 unless told. */
   readonly samples?: number;
   /** Tokens to write; 256 unless told. */
@@ -25,17 +33,25 @@ export interface GenerateOptions extends Partial<SamplingOptions> {
   readonly seed?: number;
   /** Also give each token's log-probability under the model (in nats, before temperature and cuts). */
   readonly logProbabilities?: boolean;
-  /** Tokens written between two looks from outside; 32 unless told. */
-  readonly chunk?: number;
-  /** Longest text the model can read at once. */
-  readonly context: number;
-  readonly device?: Device;
 }
 
 /** Tokens just written: `tokens[b]` continues sample b. */
 export interface GeneratedChunk {
   readonly tokens: readonly Int32Array[];
   readonly logProbabilities: readonly Float32Array[] | undefined;
+}
+
+/** Writes with one model; keeps the graphs it compiled. */
+export interface Generator {
+  /**
+   * Writes continuations of a prompt.
+   *
+   * @param prompt token ids, at least one
+   * @returns chunks of tokens as they are written, `maxTokens` per sample in all
+   * @throws HeptagenError `generate/prompt` when the prompt is empty
+   */
+  write(prompt: Int32Array, options?: WriteOptions): AsyncGenerator<GeneratedChunk>;
+  dispose(): Promise<void>;
 }
 
 type Params = Tree<NdArray>;
@@ -55,51 +71,59 @@ interface State {
 const leastRoom = 64;
 
 /**
- * Writes continuations of a prompt.
+ * A generator of a model with these parameters.
  *
- * @param prompt token ids, at least one
- * @returns chunks of tokens as they are written, `maxTokens` per sample in all
- * @throws HeptagenError `generate/prompt` when the prompt is empty
- * @example for await (const { tokens } of generate(transformer, config, params, ids, { context: 64 })) print(tokens[0]);
+ * @example
+ * const generator = createGenerator(transformer, config, params, { context: 64 });
+ * for await (const { tokens } of generator.write(ids, { temperature: 0.8 })) print(tokens[0]);
  */
-export async function* generate<Config>(
+export function createGenerator<Config>(
   model: LanguageModel<Config>,
   config: Config,
   params: Params,
-  prompt: Int32Array,
-  { samples = 1, maxTokens = 256, seed = 0, logProbabilities = false, chunk = 32, context, device, ...given }: GenerateOptions,
-): AsyncGenerator<GeneratedChunk> {
-  if (prompt.length === 0) {
-    throw new HeptagenError("generate/prompt", "generate: expected a prompt of at least one token, got none", {
-      next: "Start with a newline or the model's end-of-text token.",
-    });
-  }
-  const options: SamplingOptions = { ...samplingDefaults, ...given };
+  { context, chunk = 32, device }: GeneratorOptions,
+): Generator {
   const step = Math.min(chunk, Math.max(1, context >> 1));
-  const texts = Array.from({ length: samples }, () => Array.from(prompt));
-  const readers = new Map<number, Executable<[Params, NdArray, NdArray], State>>();
-  const writers = new Map<number, Executable<[Params, State, Key], Written>>();
-  const root = fold(key(seed), "generate");
-  let room = 0;
-  let held = 0;
-  let state: State | undefined;
+  const readers = new Map<string, Promise<Executable<[Params, NdArray, NdArray], State>>>();
+  const writers = new Map<string, Promise<Executable<[Params, State, Key], Written>>>();
+  const once = <T>(known: Map<string, Promise<T>>, signature: string, make: () => Promise<T>): Promise<T> => {
+    const made = known.get(signature) ?? make();
+    known.set(signature, made);
+    return made;
+  };
 
-  try {
+  async function* write(
+    prompt: Int32Array,
+    { samples = 1, maxTokens = 256, seed = 0, logProbabilities = false, ...given }: WriteOptions = {},
+  ): AsyncGenerator<GeneratedChunk> {
+    if (prompt.length === 0) {
+      throw new HeptagenError("generate/prompt", "generate: expected a prompt of at least one token, got none", {
+        next: "Start with a newline or the model's end-of-text token.",
+      });
+    }
+    const options: SamplingOptions = { ...samplingDefaults, ...given };
+    const texts = Array.from({ length: samples }, () => Array.from(prompt));
+    const root = fold(key(seed), "generate");
+    let room = 0;
+    let held = 0;
+    let state: State | undefined;
     for (let done = 0, round = 0; done < maxTokens; round++) {
       if (!state || held + step > room) {
         // Read (again): everything that leaves room for a chunk, or the last half when the context is full.
         const length = texts[0]?.length as number;
-        const kept = length + step <= context ? length : Math.min(length, Math.max(1, context - Math.max(step, context >> 1)));
-        room = roomFor(kept + step, context);
-        held = kept;
-        const reader = readers.get(room) ?? (await compileReader(model, config, params, samples, room, device));
-        readers.set(room, reader);
-        const read: State = await reader.run(params, lastTokens(texts, kept, room), ndarray("int32", [], [kept]));
+        held = length + step <= context ? length : Math.min(length, Math.max(1, context - Math.max(step, context >> 1)));
+        room = roomFor(held + step, context);
+        const reader = await once(readers, `${samples} ${room}`, () =>
+          compileReader(model, config, params, samples, room, device),
+        );
+        const read: State = await reader.run(params, lastTokens(texts, held, room), ndarray("int32", [], [held]));
         state = options.repetitionPenalty === 1 ? read : { ...read, seen: occurrences(texts, read.logits.shape[1] as number) };
       }
-      const writer: Executable<[Params, State, Key], Written> =
-        writers.get(room) ?? (await compileWriter(model, config, params, state, step, options, logProbabilities, device));
-      writers.set(room, writer);
+      const example: State = state;
+      const signature = `${samples} ${room} ${logProbabilities} ${Object.values(options).join()}`;
+      const writer = await once(writers, signature, () =>
+        compileWriter(model, config, params, example, step, options, logProbabilities, device),
+      );
       const written: Written = await writer.run(params, state, fold(root, round));
       state = written.state;
       held += step;
@@ -112,8 +136,33 @@ export async function* generate<Config>(
       yield { tokens, logProbabilities: logs };
       done += count;
     }
+  }
+
+  return {
+    write,
+    async dispose() {
+      for (const executable of [...readers.values(), ...writers.values()]) await (await executable).dispose();
+      readers.clear();
+      writers.clear();
+    },
+  };
+}
+
+export type GenerateOptions = GeneratorOptions & WriteOptions;
+
+/** Writes once with a model; see `createGenerator`, which keeps its graphs for the next time. */
+export async function* generate<Config>(
+  model: LanguageModel<Config>,
+  config: Config,
+  params: Params,
+  prompt: Int32Array,
+  { context, chunk, device, ...options }: GenerateOptions,
+): AsyncGenerator<GeneratedChunk> {
+  const generator = createGenerator(model, config, params, { context, ...(chunk && { chunk }), ...(device && { device }) });
+  try {
+    yield* generator.write(prompt, options);
   } finally {
-    for (const executable of [...readers.values(), ...writers.values()]) await executable.dispose();
+    await generator.dispose();
   }
 }
 

@@ -4,7 +4,7 @@ import type { Tensor } from "../../src/core/index.ts";
 import { type TransformerConfig, transformer, transformerDefaults } from "../../src/models/transformer.ts";
 import { logSoftmax } from "../../src/ops/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { type GenerateOptions, generate } from "../../src/tasks/generate.ts";
+import { createGenerator, type GenerateOptions, generate, type WriteOptions } from "../../src/tasks/generate.ts";
 import { type NdArray, ndarray } from "../../src/util/ndarray.ts";
 import { fold, key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";
@@ -157,6 +157,22 @@ describe("options", () => {
     const distinct = async (repetitionPenalty: number) =>
       new Set((await write(small, params, prompt, { temperature: 0, maxTokens: 25, repetitionPenalty })).tokens[0]).size;
     expect(await distinct(5)).toBeGreaterThan(await distinct(1));
+  });
+
+  it("writes the same with graphs kept from before, side by side with other options", async () => {
+    const generator = createGenerator(transformer, small, params, { context: small.context, device: "cpu" });
+    const text = async (options: WriteOptions) => {
+      const tokens: number[] = [];
+      for await (const chunk of generator.write(Int32Array.from(prompt), { maxTokens: 20, ...options })) {
+        tokens.push(...(chunk.tokens[0] as Int32Array));
+      }
+      return tokens;
+    };
+    const first = await text({ seed: 1 });
+    const [again, greedy] = await Promise.all([text({ seed: 1 }), text({ seed: 1, temperature: 0 })]);
+    expect(again).toEqual(first);
+    expect(greedy).not.toEqual(first);
+    await generator.dispose();
   });
 
   it("refuses an empty prompt", async () => {
