@@ -71,22 +71,20 @@ export async function exportOnnx<Config>(
     "heptagen.tokenizer": tokenizer.kind,
     "heptagen.context": String(context),
   };
-  const options = { contrib: false, open, metadata };
-  const built = buildOpen(open, tracedSizes(context), (sizes, watch) => buildModel(trace(loaded, sizes), { ...options, watch }));
-  const bytes = storedBytes(built);
-  const data = bytes > largest ? moveOut(built, dataFile) : undefined;
-  const file = encodeModel(built);
-  // A runtime cannot be given the second file as bytes; the same graph with the parameters as inputs is run instead.
-  const checked = data ? encodeModel(buildOpenInputs()) : file;
-  return { model: file, data, checks: await check(loaded, checked, data !== undefined) };
-
-  function buildOpenInputs() {
-    return buildOpen(open, tracedSizes(context), (sizes, watch) => {
-      const { inputs, stored = [], ...rest } = trace(loaded, sizes);
+  /** The graph with its parameters stored, or as further inputs. */
+  const build = (storing: boolean) =>
+    buildOpen(open, tracedSizes(context), (sizes, watch) => {
+      const { stored, ...spec } = trace(loaded, sizes);
       const fed = stored.map(([name, tensor]) => [name, tensor] as const);
-      return buildModel({ ...rest, inputs: [...inputs, ...fed] }, { ...options, watch });
+      const graph = storing ? { ...spec, stored } : { ...spec, inputs: [...spec.inputs, ...fed] };
+      return buildModel(graph, { contrib: false, open, metadata, watch });
     });
-  }
+  const built = build(true);
+  const data = storedBytes(built) > largest ? moveOut(built, dataFile) : undefined;
+  const file = encodeModel(built);
+  // A runtime cannot be given the second file as bytes, but the parameters as inputs.
+  const checks = data ? await check(loaded, encodeModel(build(false)), loaded.params) : await check(loaded, file, {});
+  return { model: file, data, checks };
 }
 
 /** Sizes [batch, time] to trace at: apart from each other, above 1, and below the context, where a table would not be cut. */
@@ -106,7 +104,10 @@ function tracedSizes(context: number): [number, number][] {
 }
 
 /** The model as a graph: tokens in, logits out, parameters stored. */
-function trace<Config>({ model, config, params }: LoadedLanguageModel<Config>, sizes: readonly number[]): GraphSpec {
+function trace<Config>(
+  { model, config, params }: LoadedLanguageModel<Config>,
+  sizes: readonly number[],
+): GraphSpec & Required<Pick<GraphSpec, "stored">> {
   const tokens = input({ shape: sizes, dtype: "int64" });
   const stored: [string, Tensor, NdArray][] = [];
   const weights = mapTree(params, isNdArray, (array: NdArray, path) => {
@@ -122,15 +123,15 @@ function trace<Config>({ model, config, params }: LoadedLanguageModel<Config>, s
   return { inputs: [["tokens", tokens]], outputs: [["logits", logits]], stored, docs };
 }
 
-/** Runs the exported model at several sizes and compares its logits with those of the model compiled for each. */
+/** Runs the exported model, with these further inputs, at several sizes; compares with the model compiled for each. */
 async function check<Config>(
   { model, config, params, tokenizer, context }: LoadedLanguageModel<Config>,
   exported: Uint8Array,
-  fed: boolean,
+  fed: Tree<NdArray>,
 ): Promise<OnnxCheck[]> {
   const { device } = await defaultDevice();
   const session = await Session.create(exported, { device });
-  const weights = fed ? flatten(params, isNdArray).map(({ path, leaf }) => [path, leaf] as const) : [];
+  const weights = flatten(fed, isNdArray).map(({ path, leaf }) => [path, leaf] as const);
   const checks: OnnxCheck[] = [];
   for (const [batch, time] of checkedSizes(context)) {
     const shape = [batch, time];
