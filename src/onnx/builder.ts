@@ -32,6 +32,7 @@ import type { Operands } from "../core/primitive.ts";
 import type { Tensor, TensorType } from "../core/tensor.ts";
 import type { DType, NdArray, Shape } from "../util/ndarray.ts";
 import { computeNumbers, dimensionName, type OpenDimension, type ShapeNumber, type Watch } from "./open-dimensions.ts";
+import { renameOutputs } from "./rename-outputs.ts";
 import { newest, oldestVersion } from "./versions.ts";
 
 const dataTypes: Record<DType, DataType> = {
@@ -279,31 +280,4 @@ export function buildModel({ inputs, outputs, stored = [], docs = {} }: GraphSpe
 /** A model's bytes (protobuf), for ONNX Runtime or a `.onnx` file. */
 export function encodeModel(model: ModelProto): Uint8Array {
   return toBinary(ModelProtoSchema, model);
-}
-
-/**
- * Gives graph outputs the names asked for: the node that makes a value is told to make it under the new name, and so are its
- * readers. An output that is an input, a constant or a value already given away is copied instead.
- */
-function renameOutputs(nodes: NodeProto[], values: readonly Value[], names: readonly string[]): void {
-  const made = new Set(nodes.flatMap((node) => node.output));
-  const renamed = new Map<Value, string>();
-  const copies: NodeProto[] = [];
-  values.forEach((value, i) => {
-    const name = names[i] as string;
-    if (made.has(value) && !renamed.has(value)) renamed.set(value, name);
-    else copies.push(create(NodeProtoSchema, { opType: "Identity", name: `copy_${name}`, input: [value], output: [name] }));
-  });
-  const rename = (node: NodeProto): void => {
-    node.input = node.input.map((v) => renamed.get(v) ?? v);
-    node.output = node.output.map((v) => renamed.get(v) ?? v);
-    for (const { g } of node.attribute) {
-      if (!g) continue;
-      for (const inner of g.node) rename(inner);
-      for (const output of g.output) output.name = renamed.get(output.name) ?? output.name;
-    }
-  };
-  for (const node of nodes) rename(node);
-  for (const copy of copies) copy.input = copy.input.map((v) => renamed.get(v) ?? v);
-  nodes.push(...copies);
 }
