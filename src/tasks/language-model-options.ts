@@ -24,7 +24,7 @@ export const trainingOptions = z.strictObject({
   learningRate: z.number().gt(0).describe("highest learning rate"),
   finalLearningRate: z.number().min(0).describe("learning rate of the last step"),
   warmup: z.int().min(0).describe("steps in which the learning rate rises from 0"),
-  schedule: z.enum(["cosine", "linear", "constant"]).describe("how the learning rate falls after warm-up"),
+  schedule: z.enum(["cosine", "linear", "constant", "one-cycle"]).describe("how the learning rate falls after warm-up"),
   beta1: fraction.describe("AdamW and Lion: decay of the mean of gradients; SGD: momentum"),
   beta2: fraction.describe("AdamW: decay of the mean of squares; Lion: decay of the momentum"),
   weightDecay: z.number().min(0).describe("pull of matrices towards 0"),

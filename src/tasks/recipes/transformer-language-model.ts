@@ -24,7 +24,7 @@ const modern: Options = {
   context: 64,
   batch: 16,
   accumulate: 1,
-  steps: 2100,
+  steps: 1750,
   optimizer: "adamw",
   learningRate: 4e-3,
   finalLearningRate: 1e-4,
@@ -78,7 +78,7 @@ export const transformerLanguageModel: Own = languageModelRecipe(transformerBack
       },
     },
     small: {
-      summary: "a few million parameters for a few megabytes of text: an hour or two on a laptop",
+      summary: "a few million parameters for a few megabytes of text",
       options: {
         ...modern,
         vocabulary: 4096,
