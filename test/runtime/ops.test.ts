@@ -123,7 +123,10 @@ async function report(cases: readonly Case[], device: Device): Promise<string[]>
   try {
     results = await run(cases, device);
   } catch (cause) {
-    if (cases.length > 1) return (await Promise.all(cases.map((one) => report([one], device)))).flat();
+    // One after the other: onnxruntime-web stops for good when several graphs are loaded at once.
+    const found: string[] = [];
+    if (cases.length > 1) for (const one of cases) found.push(...(await report([one], device)));
+    if (cases.length > 1) return found;
     return [`${cases[0]?.sample.name}: ${cause instanceof Error ? cause.message.split("\n")[0] : cause}`];
   }
   return cases.flatMap(({ sample, expected, tolerance: own }, i) =>
