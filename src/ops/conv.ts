@@ -8,34 +8,11 @@
  */
 import { one } from "../core/builtin.ts";
 import type { Lowering, Value } from "../core/lowering.ts";
-import { definePrimitive, type Operands, type Signature } from "../core/primitive.ts";
+import { definePrimitive } from "../core/primitive.ts";
 import { ShapeError, type Tensor, type TensorType, typeName } from "../core/tensor.ts";
 import { type Shape, sizeOf } from "../util/ndarray.ts";
-
-/** How a kernel moves over its input, one entry per spatial axis. */
-interface Geometry {
-  readonly strides: readonly number[];
-  /** [before, after] per axis. */
-  readonly pads: readonly (readonly [number, number])[];
-  readonly dilations: readonly number[];
-  readonly groups: number;
-}
-
-const effective = (k: number, dilation: number) => (k - 1) * dilation + 1;
-
-function outputDims(spatial: Shape, kernel: Shape, { strides, pads, dilations }: Geometry): number[] {
-  return spatial.map((s, i) => {
-    const [low, high] = pads[i] as readonly [number, number];
-    return Math.floor((s + low + high - effective(kernel[i] as number, dilations[i] as number)) / (strides[i] as number)) + 1;
-  });
-}
-
-const onnxGeometry = ({ strides, pads, dilations, groups }: Geometry) => ({
-  strides,
-  dilations,
-  group: groups,
-  pads: [...pads.map((p) => p[0]), ...pads.map((p) => p[1])],
-});
+import { effective, type Geometry, onnxGeometry, outputDims } from "./conv-geometry.ts";
+import { type KernelGradientParams, lowerKernelGradient } from "./conv-kernel-gradient.ts";
 
 export const convPrimitive = definePrimitive<Geometry>({
   name: "conv",
@@ -66,7 +43,7 @@ export const convTransposePrimitive = definePrimitive<InputGradientParams>({
     ct && one(convPrimitive.bind([ct, w], geometry)),
     ct && kernelGradient(ct, g, geometry, w.shape.slice(2)),
   ],
-  lower(b, [g, w], { spatial, ...geometry }, { inputs }) {
+  lower(b, [g, w], { spatial, ...geometry }, { inputs, outputs }) {
     const [out, kernel] = inputs;
     const { strides, pads, dilations, groups } = geometry;
     const dims = out.shape.slice(2);
@@ -81,7 +58,9 @@ export const convTransposePrimitive = definePrimitive<InputGradientParams>({
     const dense = strides.every((s) => s === 1) && around.every(([low, high]) => low >= 0 && high >= 0);
     const lacking =
       (groups > 1 && !b.supports("ConvTranspose of groups")) || (dims.length > 2 && !b.supports("ConvTranspose 3-d"));
-    if (dense || lacking) {
+    // Turning the kernel around runs on one thread: a kernel with more elements than the result is left as it is.
+    const worthTurning = sizeOf(kernel.shape) <= sizeOf(outputs[0].shape);
+    if ((dense && worthTurning) || lacking) {
       const spread = spreadOut(b, g, out.shape, strides, around);
       const padded = around.map(([low, high]) => [Math.max(0, low), Math.max(0, high)] as const);
       const unit = strides.map(() => 1);
@@ -144,10 +123,6 @@ function swapInGroups(b: Lowering, w: Value, shape: readonly [number, number, nu
   return b.node("Reshape", [turned, b.int64([groups * inner, outer, ...dims])]);
 }
 
-interface KernelGradientParams extends Geometry {
-  readonly kernel: Shape;
-}
-
 export const convKernelGradientPrimitive = definePrimitive<KernelGradientParams>({
   name: "convKernelGradient",
   infer([x, g], { kernel, groups }) {
@@ -158,58 +133,8 @@ export const convKernelGradientPrimitive = definePrimitive<KernelGradientParams>
     ct && inputGradient(g, ct, geometry, x.shape.slice(2)),
     ct && one(convPrimitive.bind([x, ct], geometry)),
   ],
-  lower: lowerKernelGradient,
+  lower: (b, operands, params, signature) => lowerKernelGradient(b, operands, params, signature),
 });
-
-/**
- * The kernel's gradient as one matrix product: every tap of the kernel sees a shifted window of the padded input; the
- * windows, stacked as rows, meet the output's cotangent (im2col). ONNX has no operator for it.
- */
-function lowerKernelGradient(
-  b: Lowering,
-  [x, g]: Operands<Value>,
-  { strides, pads, dilations, groups, kernel }: KernelGradientParams,
-  { inputs }: Signature,
-): Value {
-  const [image, out] = inputs;
-  const [batch, channels, ...spatial] = image.shape as [number, number, ...number[]];
-  const [, outChannels, ...dims] = out.shape as [number, number, ...number[]];
-  const places = sizeOf(dims);
-  const padded = pads.some(([low, high]) => low > 0 || high > 0)
-    ? b.node("Pad", [x, b.int64([0, 0, ...pads.map((p) => p[0]), 0, 0, ...pads.map((p) => p[1])])])
-    : x;
-  const axes = spatial.map((_, i) => i + 2);
-  const windows = taps(kernel).map((tap) => {
-    const starts = tap.map((t, i) => t * (dilations[i] as number));
-    const stops = starts.map((s, i) => s + (strides[i] as number) * ((dims[i] as number) - 1) + 1);
-    const whole = starts.every((s, i) => {
-      const [low, high] = pads[i] as readonly [number, number];
-      return s === 0 && stops[i] === (spatial[i] as number) + low + high && strides[i] === 1;
-    });
-    return whole ? padded : b.node("Slice", [padded, b.int64(starts), b.int64(stops), b.int64(axes), b.int64(strides)]);
-  });
-  const perGroup = channels / groups;
-  // Rows are taps then channels: [B, G, taps·C/G, P]; for one group the concat of [B, C, P…] along channels is already that.
-  const grouped = groups === 1 ? windows : windows.map((v) => b.node("Reshape", [v, b.int64([batch, groups, perGroup, places])]));
-  const joined = grouped.length === 1 ? (grouped[0] as Value) : b.node("Concat", grouped, { axis: groups === 1 ? 1 : 2 });
-  const rows = kernelSize(kernel) * perGroup;
-  const columns = b.node("Reshape", [joined, b.int64([batch, groups, rows, places])]);
-  const cotangent = b.node("Reshape", [g, b.int64([batch, groups, outChannels / groups, places])]);
-  const product = b.supports("FusedMatMul")
-    ? b.node("FusedMatMul", [cotangent, columns], { transA: 0, transB: 1 }, "com.microsoft")
-    : b.node("MatMul", [cotangent, b.node("Transpose", [columns], { perm: [0, 1, 3, 2] })]);
-  const total = batch === 1 ? product : b.node("ReduceSum", [product, b.int64([0])], { keepdims: 0 });
-  // [G, O/G, taps, C/G] → [O, C/G, taps] → [O, C/G, K]
-  const apart = b.node("Reshape", [total, b.int64([outChannels, kernelSize(kernel), perGroup])]);
-  return b.node("Reshape", [b.node("Transpose", [apart], { perm: [0, 2, 1] }), b.int64([outChannels, perGroup, ...kernel])]);
-}
-
-const kernelSize = sizeOf;
-
-/** Every position in the kernel, last axis fastest. */
-function taps(kernel: Shape): number[][] {
-  return kernel.reduce<number[][]>((all, k) => all.flatMap((tap) => Array.from({ length: k }, (_, i) => [...tap, i])), [[]]);
-}
 
 function inputGradient(g: Tensor, w: Tensor, geometry: Geometry, spatial: Shape): Tensor {
   return one(convTransposePrimitive.bind([g, w], { ...geometry, spatial }));
