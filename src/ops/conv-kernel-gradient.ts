@@ -125,7 +125,7 @@ function byShifts(
   const left = rows(cotangent, outChannels, cotangentOffsets);
   const right = rows(image, channels, inputOffsets);
   const product = perImage
-    ? sumOverImages(b, batch, timesTransposed(b, left, right))
+    ? sumOverImages(b, batch, timesTransposed(b, left, right, 3))
     : b.node("Gemm", [left, right], { transB: 1 });
   if (cotangentOffsets.length === 1) return b.node("Reshape", [product, b.int64([outChannels, channels, ...kernel])]);
 
