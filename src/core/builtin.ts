@@ -118,8 +118,9 @@ export const barrierPrimitive = definePrimitive<{ readonly waits: number }>({
     });
     const all = always.reduce((a, c) => b.node("And", [a, c]));
     return inputs.slice(waits).map((x, i) => {
-      const scalar = (types[waits + i] as TensorType).shape.length === 0;
-      return scalar ? x : b.node("Where", [all, x, x]);
+      const { shape, dtype } = types[waits + i] as TensorType;
+      if (shape.length === 0) return x;
+      return dtype === "bool" ? b.node("And", [all, x]) : b.node("Where", [all, x, x]); // ORT's Where lacks booleans
     });
   },
 });

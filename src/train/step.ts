@@ -109,32 +109,20 @@ export async function compileStep<Batch>(
     step: Tensor,
     random: TracedKey,
   ): Outputs<Tensor> => {
-    const loss = (own: Tree<Tensor>, micro: Traced<Batch>, k: TracedKey) =>
-      objective.loss(joinParams(objective.trains, own, rest), micro, k);
-    let result: { value: Tensor; grads: Tree<Tensor>; metrics: Readonly<Record<string, Tensor>> };
-    if (accumulate > 1) {
-      const mean = accumulateGradients(
-        (own: Tree<Tensor>, micro: Traced<Batch>, k) => loss(own, micro, k as TracedKey).loss,
-        params,
-        batch,
-        {
-          key: random,
-        },
-      );
-      result = { ...mean, metrics: {} };
-    } else {
-      const both = valueAndGrad((own: Tree<Tensor>) => {
-        const { loss: value, metrics = {} } = loss(own, batch, random);
-        return { loss: value, aux: metrics };
-      })(params);
-      result = { value: both.value, grads: both.grads as Tree<Tensor>, metrics: both.aux };
-    }
-    const squares = flatten(result.grads, isTensor).map(({ leaf }) => sum(mul(leaf, leaf)));
+    const loss = (own: Tree<Tensor>, micro: Traced<Batch>, k: TracedKey | undefined) => {
+      const { loss: value, metrics = {} } = objective.loss(joinParams(objective.trains, own, rest), micro, k as TracedKey);
+      return { loss: value, aux: metrics };
+    };
+    const { value, grads, aux } =
+      accumulate > 1
+        ? accumulateGradients(loss, params, batch, { key: random })
+        : valueAndGrad((own: Tree<Tensor>) => loss(own, batch, random))(params);
+    const squares = flatten(grads, isTensor).map(({ leaf }) => sum(mul(leaf, leaf)));
     const norm = sqrt(squares.reduce((a, b) => add(a, b)));
     const gradientScale = objective.clip ? clipFactor(norm, objective.clip) : undefined;
-    const next = objective.optimizer.update(params, result.grads, optimizer, { learningRate, step, gradientScale });
+    const next = objective.optimizer.update(params, grads as Tree<Tensor>, optimizer, { learningRate, step, gradientScale });
     const moved = average === undefined ? undefined : updateAverage(average, next.params, { decay: averaging, warmup: step });
-    const report = { loss: result.value, metrics: result.metrics, norm, squares: concat(squares.map((s) => reshape(s, [1]))) };
+    const report = { loss: value, metrics: aux, norm, squares: concat(squares.map((s) => reshape(s, [1]))) };
     return [{ params: next.params, optimizer: next.state, ...(moved !== undefined && { average: moved }) }, report];
   };
   type Args = [ObjectiveState, Tree<NdArray>, Batch, NdArray, NdArray, Key];

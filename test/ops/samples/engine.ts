@@ -53,6 +53,7 @@ export const engine = {
       barrier([ops.exp(after)], [x, ops.sin(y), i as Tensor]),
     ),
     sample("barrier behind two", [normal(3), normal(2, 2), normal(2)], ([a, b, x]) => barrier([a, ops.exp(b)], [ops.mul(x, x)])),
+    sample("barrier before booleans", [normal(2), booleans(2, 3)], ([after, b]) => barrier([after], [b as Tensor])),
     sample("barrier behind a scalar", [normal(), normal(2)], ([after, x]) => barrier([after], [ops.mul(x, x)])),
   ],
   custom: [

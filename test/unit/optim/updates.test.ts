@@ -1,7 +1,8 @@
 /** What surrounds an update: clipping, averages, accumulation, options that do not fit. */
 import { describe, expect, test } from "vitest";
+import { input } from "../../../src/core/builtin.ts";
 import { type Tensor, TracedKey, valueAndGrad } from "../../../src/core/index.ts";
-import { add, matmul, mean, mul, reshape, square, sub, sum } from "../../../src/ops/index.ts";
+import { add, cast, matmul, mean, mul, normal, reshape, square, sub, sum } from "../../../src/ops/index.ts";
 import {
   accumulateGradients,
   adamw,
@@ -113,24 +114,39 @@ describe("accumulated gradients", () => {
     });
   });
 
-  test("each micro-batch gets a key of its own", () => {
+  test("where random numbers are drawn, each micro-batch has a key of its own", () => {
     const names: unknown[] = [];
-    numbers(
-      (w, x, y) =>
-        accumulateGradients(
-          (p: { w: Tensor }, batch: Batch, key) => {
-            names.push(key?.names);
-            return loss(p, batch);
-          },
-          { w },
-          { x, y },
-          { key: new TracedKey(0) },
-        ).value,
+    const noisy = (p: { w: Tensor }, batch: Batch, key: TracedKey | undefined) => {
+      names.push(key?.names);
+      return add(loss(p, batch), sum(mul(p.w, normal(key as TracedKey, [2, 1]))));
+    };
+    const inputs = [w, x, y].map(({ shape }) => input({ shape, dtype: "float32" })) as [Tensor, Tensor, Tensor];
+    accumulateGradients(noisy, { w: inputs[0] }, { x: inputs[1], y: inputs[2] }, { key: new TracedKey(0) });
+    expect(names).toEqual([[0], [1], [2]]);
+  });
+
+  test.each([
+    ["in a loop", undefined],
+    ["one after the other", new TracedKey(0)],
+  ] as const)("what comes along is averaged as well, %s", (_, key) => {
+    const [mine = [], all = []] = numbers(
+      (w, x, y) => {
+        const both = (p: { w: Tensor }, batch: Batch) => ({ loss: loss(p, batch), aux: { score: mean(matmul(batch.x, p.w)) } });
+        const { aux } = accumulateGradients(both, { w }, { x, y }, { key });
+        return [aux.score, mean(matmul(x, w))];
+      },
       w,
       x,
       y,
     );
-    expect(names).toEqual([[0], [1], [2]]);
+    expect(mine[0]).toBeCloseTo(all[0] as number, 6);
+  });
+
+  test("whole numbers cannot be averaged", () => {
+    const counted = (p: { w: Tensor }, batch: Batch) => ({ loss: loss(p, batch), aux: { hits: cast(p.w, "int32") } });
+    expect(() => numbers((w, x, y) => accumulateGradients(counted, { w }, { x, y }).value, w, x, y)).toThrowError(
+      /expected float32 to average, got int32\[2,1\] at "hits"/,
+    );
   });
 
   test("leading axes that differ are refused", () => {
