@@ -16,6 +16,20 @@ export interface SessionOptions {
 /** What onnxruntime-node says on meeting the end mark. (One that could hand it over would only be slower.) */
 const unreadableMark = "Non tensor type";
 
+/** The last thing asked of each onnxruntime-web: there, one run that starts before another has ended may never end. */
+const lastOf = new WeakMap<Ort, Promise<unknown>>();
+
+/** Does `work` after everything asked of the runtime before, where it has to be so. */
+function inTurn<T>(ort: Ort, device: Device, work: () => Promise<T>): Promise<T> {
+  if (isNative(device)) return work();
+  const turn = (lastOf.get(ort) ?? Promise.resolve()).then(work);
+  lastOf.set(
+    ort,
+    turn.catch(() => undefined),
+  );
+  return turn;
+}
+
 export class Session {
   readonly device: Device;
   readonly #ort: Ort;
@@ -45,7 +59,7 @@ export class Session {
     if (device === "wasm" && threads) ort.env.wasm.numThreads = threads;
     const marked = device === "cpu" && isNative(device);
     try {
-      const session = await ort.InferenceSession.create(marked ? withEndMark(model) : model, {
+      const options = {
         executionProviders: [device],
         graphOptimizationLevel: "all",
         // It would keep one block for all temporaries beside the arena's own memory: 1.5 GiB more for a 162M-parameter step, and no
@@ -56,7 +70,8 @@ export class Session {
         logSeverityLevel: 3,
         ...(threads && { intraOpNumThreads: threads }),
         ...(profile && { enableProfiling: true, profileFilePrefix: profile }),
-      });
+      } as const;
+      const session = await inTurn(ort, device, () => ort.InferenceSession.create(marked ? withEndMark(model) : model, options));
       return new Session(ort, session, device, marked);
     } catch (cause) {
       throw new HeptagenError("runtime/load", `ONNX Runtime could not load the graph on "${device}": ${messageOf(cause)}`, {
@@ -82,7 +97,7 @@ export class Session {
     for (const [name, array] of fetches) outputs[name] = array && this.writesInPlace ? this.#view(array) : null;
     let results: Record<string, OrtTensor>;
     try {
-      results = await this.#session.run(inputs, outputs);
+      results = await inTurn(this.#ort, this.device, () => this.#session.run(inputs, outputs));
     } catch (cause) {
       if (!allGiven || !messageOf(cause).includes(unreadableMark)) {
         throw new HeptagenError("runtime/run", `ONNX Runtime failed on "${this.device}": ${messageOf(cause)}`, { cause });
