@@ -134,7 +134,7 @@ function draw(shots) {
     groups.push(`<g visibility="${last ? "visible" : "hidden"}">${animate}${drawn[from]}</g>`);
     from = to;
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><title>${title}</title>
 <style>text{font:14px ui-monospace,SFMono-Regular,Menlo,"DejaVu Sans Mono",monospace;fill:#d8dee9;white-space:pre}.b{font-weight:700;fill:#fff}.d{fill:#7b8496}.red{fill:#ff6b6b}.green{fill:#7ee787}.yellow{fill:#f2cc60}.blue{fill:#79c0ff}.magenta{fill:#d2a8ff}.cyan{fill:#56d4dd}</style>
 <rect width="${width}" height="${height}" rx="8" fill="#12161f"/>
 <circle cx="20" cy="18" r="5" fill="#ff5f57"/><circle cx="38" cy="18" r="5" fill="#febc2e"/><circle cx="56" cy="18" r="5" fill="#28c840"/>
