@@ -12,6 +12,7 @@ import type { Lowering, Value } from "../../src/core/lowering.ts";
 import { definePrimitive, type Operands } from "../../src/core/primitive.ts";
 import type { TensorType } from "../../src/core/tensor.ts";
 import { buildModel, encodeModel } from "../../src/onnx/index.ts";
+import { channelBlock } from "../../src/runtime/channel-block.ts";
 import { Session } from "../../src/runtime/session.ts";
 import { allocate, type NdArray, sizeOf } from "../../src/util/ndarray.ts";
 import { fillNormal, key } from "../../src/util/random.ts";
@@ -70,7 +71,7 @@ export async function timeVariants(kernel: KernelCase, options: TimingOptions = 
   const failed: KernelTime[] = [];
   for (const [name, variant] of Object.entries(kernel.variants)) {
     try {
-      const session = await Session.create(modelOf(kernel, variant), { device: "cpu", threads });
+      const session = await Session.create(await modelOf(kernel, variant), { device: "cpu", threads });
       const { dtype, shape } = kernel.output;
       const one: Loaded = {
         name,
@@ -115,12 +116,14 @@ export async function timeVariants(kernel: KernelCase, options: TimingOptions = 
   return [...rows.sort((a, b) => a.minimum - b.minimum), ...failed];
 }
 
-function modelOf({ inputs, output }: KernelCase, lower: Variant): Uint8Array {
+async function modelOf({ inputs, output }: KernelCase, lower: Variant): Promise<Uint8Array> {
   const variant = definePrimitive<null>({ name: "variant", key: () => null, infer: () => [output], lower });
   const tensors = inputs.map(input);
-  return encodeModel(
-    buildModel({ inputs: tensors.map((t, i) => [`x${i}`, t] as const), outputs: [["y", variant.bind(tensors, null)[0]]] }),
-  );
+  const graph = {
+    inputs: tensors.map((tensor, i) => [`x${i}`, tensor] as const),
+    outputs: [["y", variant.bind(tensors, null)[0]] as const],
+  };
+  return encodeModel(buildModel(graph, { channelBlock: await channelBlock("cpu") }));
 }
 
 function relativeDifference(a: Float32Array, b: Float32Array): number {

@@ -55,6 +55,8 @@ export interface Lowering {
    * targets lack ("MaxPool with indices").
    */
   supports(op: string): boolean;
+  /** Channels per block of the target's convolutions over blocks of channels (`ops/conv-blocked.ts`); 0 where it has none. */
+  readonly channelBlock: number;
 }
 
 /** Common subexpressions of a scope, with the scope around it. */

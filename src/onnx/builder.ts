@@ -50,6 +50,7 @@ class ModelParts {
   /** Whether operators of the com.microsoft domain may be used. */
   readonly contrib: boolean;
   readonly lacks: readonly string[];
+  readonly channelBlock: number;
   readonly open: readonly OpenDimension[];
   readonly watch: Watch | undefined;
   /** The outermost graph. */
@@ -57,9 +58,10 @@ class ModelParts {
   readonly #constants = new Map<string, Value>();
   #names = 0;
 
-  constructor({ contrib = true, lacks = [], open = [], watch }: ModelOptions) {
+  constructor({ contrib = true, lacks = [], channelBlock = 0, open = [], watch }: ModelOptions) {
     this.contrib = contrib;
     this.lacks = lacks;
+    this.channelBlock = channelBlock;
     this.open = open;
     this.watch = watch;
     this.root = new GraphBuilder(this);
@@ -168,6 +170,10 @@ class GraphBuilder implements Lowering {
     return op === "FusedMatMul" ? this.#parts.contrib : !this.#parts.lacks.includes(op);
   }
 
+  get channelBlock(): number {
+    return this.#parts.channelBlock;
+  }
+
   isOuter(value: Value): boolean {
     return !this.#own.has(value);
   }
@@ -232,6 +238,8 @@ export interface ModelOptions {
   readonly contrib?: boolean;
   /** Forms of standard operators that the target lacks (see `Lowering.supports`); none unless told. */
   readonly lacks?: readonly string[];
+  /** See `Lowering.channelBlock`; 0 unless told. */
+  readonly channelBlock?: number;
   /** Free text by name, which runtimes hand out with the model. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Open dimensions, and what tells numbers that depend on them; see `buildOpen`. */
@@ -265,7 +273,11 @@ export function buildModel({ inputs, outputs, stored = [], docs = {} }: GraphSpe
     output: outputs.map(([name, tensor]) => builder.valueInfo(name, tensor, docs[name])),
   });
   const { opset, irVersion } = parts.contrib ? newest : oldestVersion(parts.operators);
-  const domains = [["", opset] as const, ...(parts.contrib ? [["com.microsoft", 1] as const] : [])];
+  const domains = [
+    ["", opset] as const,
+    ...(parts.contrib ? [["com.microsoft", 1] as const] : []),
+    ...(parts.channelBlock > 0 ? [["com.microsoft.nchwc", 1] as const] : []),
+  ];
   return create(ModelProtoSchema, {
     irVersion: BigInt(irVersion),
     producerName: "heptagen",

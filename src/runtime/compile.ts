@@ -13,6 +13,7 @@ import { HeptagenError } from "../util/errors.ts";
 import { allocate, isNdArray, type NdArray, sameShape, sizeOf } from "../util/ndarray.ts";
 import { fillBernoulli, fillNormal, fillUniform, fold, isKey, type Key, randint } from "../util/random.ts";
 import { flatten, mapTree, type Tree } from "../util/tree.ts";
+import { channelBlock } from "./channel-block.ts";
 import { type Device, defaultDevice, lacking } from "./devices.ts";
 import { Session } from "./session.ts";
 
@@ -104,7 +105,7 @@ export async function compile<Args extends readonly unknown[], Out>(
       ],
       outputs: outputs.map(({ name, tensor }) => [name, tensor] as const),
     },
-    { lacks: lacking[target] },
+    { lacks: lacking[target], channelBlock: await channelBlock(target) },
   );
   const donations = pairDonations(donate, tensorSlots, outputs);
   const shared = canShareBuffer(model, donations);
