@@ -34,8 +34,8 @@ export function gather(x: Tensor, indices: Tensor, axis = 0): Tensor {
   return one(gatherPrimitive.bind([x, indices], { axis: normalAxis("gather", axis, x) }));
 }
 
-/** Above this many rows, adding rows one by one beats multiplying by a one-hot matrix (measured in bench/kernels). */
-const oneHotRows = 1024;
+/** Above this many rows, adding rows one by one beats multiplying by a one-hot matrix (bench/kernels/scatter.ts). */
+const oneHotRows = 512;
 
 export const scatterAddPrimitive = definePrimitive<{ readonly size: number }>({
   name: "scatterAdd",
@@ -47,10 +47,10 @@ export const scatterAddPrimitive = definePrimitive<{ readonly size: number }>({
     const rows = type.shape[0] as number;
     const width = sizeOf(type.shape) / rows;
     if (size <= oneHotRows && width > 1 && type.dtype === "float32") {
-      const places = b.constant({ dtype: "int32", shape: [1, size], data: Int32Array.from({ length: size }, (_, i) => i) });
-      const hot = b.node("Equal", [b.node("Reshape", [indices, b.int64([rows, 1])]), places]);
+      const places = b.constant({ dtype: "int32", shape: [size, 1], data: Int32Array.from({ length: size }, (_, i) => i) });
+      const hot = b.node("Equal", [places, b.node("Reshape", [indices, b.int64([1, rows])])]); // [size, N]
       const flat = b.node("Reshape", [updates, b.int64([rows, width])]);
-      const total = b.node("Gemm", [b.node("Cast", [hot], { to: 1 }), flat], { transA: 1 });
+      const total = b.node("MatMul", [b.node("Cast", [hot], { to: 1 }), flat]);
       return b.node("Reshape", [total, b.int64([size, ...type.shape.slice(1)])]);
     }
     const blank = b.filled([size, ...type.shape.slice(1)], 0, type.dtype as "float32" | "int32");
