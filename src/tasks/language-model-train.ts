@@ -196,6 +196,7 @@ function trainEvent(event: LoopEvent, run: string, facts: Readonly<Record<string
     case "sample":
       return { kind: "sample", step: event.step, file: event.file, text: String(event.content) };
     case "checkpoint":
+    case "warning":
       return event;
   }
 }

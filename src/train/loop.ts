@@ -9,23 +9,16 @@
  */
 import { prefetch } from "../data/index.ts";
 import type { CompileOptions } from "../runtime/index.ts";
-import { HeptagenError } from "../util/errors.ts";
-import { isNdArray, type NdArray } from "../util/ndarray.ts";
+import type { NdArray } from "../util/ndarray.ts";
 import { fold, key } from "../util/random.ts";
-import { mapTree, type Tree } from "../util/tree.ts";
+import type { Tree } from "../util/tree.ts";
 import type { Checkpoint } from "./checkpoints.node.ts";
-import { restoreTree } from "./parameters.ts";
+import { namedNumbers, numbersByName } from "./json.ts";
+import { checkFinite } from "./not-finite.ts";
 import { advance, skipTime, startProgress, throughput, timeLeft } from "./progress.ts";
-import {
-  compileStep,
-  joinParams,
-  type Objective,
-  type ObjectiveState,
-  type StepReport,
-  stackBatches,
-  type TrainStep,
-} from "./step.ts";
-import { openEventWriter } from "./tensorboard.node.ts";
+import { beginStates, checkObjectives, memoryOf, othersOf, wholeModel } from "./states.ts";
+import { batchOf, compileStep, type Objective, type ObjectiveState, type StepReport, type TrainStep } from "./step.ts";
+import { type EventWriter, openEventWriter } from "./tensorboard.node.ts";
 import type { TrainingRun } from "./training-run.node.ts";
 
 /** What is trained. */
@@ -50,6 +43,8 @@ export interface LoopOptions {
   /** 0 for no samples. */
   readonly sampleEvery: number;
   readonly checkpointEvery: number;
+  /** Minutes after which a checkpoint is saved in any case; 10 unless told. */
+  readonly checkpointMinutes?: number;
   /** Steps between two lines of metrics.jsonl; 10 unless told. */
   readonly logEvery?: number;
   /** Stop after so many evaluations without improvement; 0 for never. */
@@ -82,7 +77,8 @@ export type LoopEvent =
       readonly best: boolean;
     }
   | { readonly kind: "sample"; readonly step: number; readonly file: string; readonly content: string | Uint8Array }
-  | { readonly kind: "checkpoint"; readonly step: number };
+  | { readonly kind: "checkpoint"; readonly step: number }
+  | { readonly kind: "warning"; readonly step: number; readonly message: string };
 
 export interface LoopResult {
   readonly ended: "finished" | "interrupted" | "stopped-early";
@@ -100,14 +96,16 @@ interface Position {
   readonly best: LoopResult["best"] | null;
   readonly sinceBest: number;
   readonly seconds: number;
+  /** The step's evaluation failed and is still to be done. */
+  readonly evaluationDue?: boolean;
 }
 
 /**
  * Trains until the last step, an early stop or an interruption, writing everything to the run.
  *
  * @param from the checkpoint to go on from, as `resumeRun` returns it
- * @throws HeptagenError `train/not-finite` with step, tensor and advice; `storage/…` when the disk refuses. Earlier checkpoints
- *   stay as they are
+ * @throws HeptagenError `train/objectives`; `train/not-finite` with step, tensor and advice; `storage/…` when the disk refuses;
+ *   what batches, evaluation and samples throw, after a checkpoint. Earlier checkpoints stay as they are
  */
 export async function trainLoop<Batch>(
   run: TrainingRun,
@@ -116,216 +114,178 @@ export async function trainLoop<Batch>(
   from?: Checkpoint,
 ): Promise<LoopResult> {
   const { objectives } = training;
-  const { steps, accumulate, averaging, logEvery = 10 } = options;
-  const emit = options.onEvent ?? (() => undefined);
-  const states = restoreStates(training, averaging, from);
-  const position = (from?.state ?? { best: null, sinceBest: 0, seconds: 0 }) as Position;
-  let { sinceBest } = position;
-  let best = position.best ?? undefined;
+  const { steps, accumulate, averaging, logEvery = 10, checkpointMinutes = 10 } = options;
+  checkObjectives(training.params, objectives);
+  const trained = beginStates(training.params, objectives, { averaging: averaging > 0, from });
+  const position = readPosition(from);
+  let { best, sinceBest, evaluationDue } = position;
   let step = from?.step ?? 0;
-  let saved = step;
+  /** The last checkpoint's step and time, and whether there is something since that is worth another. */
+  let [saved, savedAt, unsaved] = [step, performance.now(), false];
+  /** What the last evaluation since then found, and whether it was the best. */
+  let [measures, improved]: [Readonly<Record<string, number>> | undefined, boolean] = [undefined, false];
   const started = performance.now();
   const seconds = () => position.seconds + (performance.now() - started) / 1000;
-
-  const micro = (at: number) =>
-    accumulate === 1
-      ? training.batch(at)
-      : Promise.all(Array.from({ length: accumulate }, (_, k) => training.batch(at * accumulate + k))).then(stackBatches);
-  const nextBatch = prefetch((at: number) => micro(at));
-  const compiled: TrainStep<Batch>[] = [];
-  const example = step < steps ? await nextBatch(step) : undefined;
-  for (const [i, objective] of objectives.entries()) {
-    if (example === undefined) break;
-    const state = states[i] as ObjectiveState;
-    const others = objective.trains === undefined ? {} : withoutEntry(wholeTree(objectives, states, "params"), objective.trains);
-    const settings = { accumulate, averaging, compile: options.compile ?? {} };
-    compiled.push(await compileStep(objective, state, others, example, settings));
-  }
-  const events = openEventWriter(run.path("tensorboard"), from ? { resumeStep: step + 1 } : {});
-  emit({ kind: "start", step, steps, device: compiled[0]?.device ?? "" });
-
+  const stalled = () => options.patience > 0 && sinceBest >= options.patience;
   /** What is evaluated, sampled from and saved: averages where they are kept. */
-  const current = () => wholeTree(objectives, states, averaging > 0 ? "average" : "params");
-  const checkpoint = async (isBest: boolean, measures?: Readonly<Record<string, number>>): Promise<void> => {
-    const optimizer = Object.fromEntries(
-      objectives.map(({ name }, i) => {
-        const { params, optimizer: memory, average } = states[i] as ObjectiveState;
-        return [name, average === undefined ? { memory } : { memory, params }];
-      }),
-    );
-    const state = { best: best ?? null, sinceBest, seconds: seconds() } satisfies Position;
-    await run.saveCheckpoint(
-      { step, model: current(), optimizer, state, ...(measures && { metrics: measures }) },
-      { best: isBest },
-    );
-    saved = step;
-    emit({ kind: "checkpoint", step });
-  };
-  const log = (values: Readonly<Record<string, number>>): void => {
-    run.appendMetrics({ step, ...values });
-    events.scalars(step, values);
-  };
+  const current = () => wholeModel(objectives, trained, averaging > 0 ? "average" : "params");
 
   const root = fold(key(options.seed), "train");
+  const nextBatch = prefetch((at: number) => batchOf(training, accumulate, at));
+  const compiled: TrainStep<Batch>[] = [];
+  let events: EventWriter | undefined;
   let progress = startProgress({ total: steps, now: performance.now() / 1000, step });
-  let ended: LoopResult["ended"] = "finished";
-  try {
-    while (step < steps) {
-      if (options.signal?.aborted) {
-        ended = "interrupted";
-        break;
-      }
-      const batch = await nextBatch(step);
-      const reports: Record<string, StepReport> = {};
-      for (const [i, objective] of objectives.entries()) {
-        const others =
-          objective.trains === undefined ? {} : withoutEntry(wholeTree(objectives, states, "params"), objective.trains);
-        const at = { step: step + 1, key: fold(fold(root, objective.name), step) };
-        const done = await (compiled[i] as TrainStep<Batch>).run(states[i] as ObjectiveState, others, batch, at);
-        states[i] = done.state;
-        reports[objective.name] = done.report;
-        checkFinite(done.report, objective, step + 1, saved);
-      }
-      step++;
-      const [first] = objectives;
-      const learningRate = first?.learningRate(step) ?? 0;
-      progress = advance(progress, { step, units: training.unitsPerBatch * accumulate, now: performance.now() / 1000 });
-      const loss = reports[first?.name ?? ""]?.loss ?? Number.NaN;
-      emit({
-        kind: "step",
-        step,
-        reports,
-        loss,
-        learningRate,
-        unitsPerSecond: throughput(progress) ?? 0,
-        secondsLeft: timeLeft(progress) ?? 0,
-      });
-      if (step % logEvery === 0 || step === steps) log({ ...flatReports(reports), learningRate });
+  const norms = new Map<string, readonly number[]>();
+  const emit = (event: LoopEvent): void => options.onEvent?.(event);
+  const log = (values: Readonly<Record<string, number>>): void => {
+    run.appendMetrics({ step, ...values });
+    events?.scalars(step, values);
+  };
 
-      const last = step === steps;
-      let isBest = false;
-      let measures: Readonly<Record<string, number>> | undefined;
-      try {
-        if (training.evaluate && (step % options.evaluateEvery === 0 || last)) {
-          const evaluation = await training.evaluate(current());
-          measures = evaluation.measures;
-          isBest = best === undefined || evaluation.score < best.score;
-          if (isBest) best = { step, score: evaluation.score, measures };
-          sinceBest = isBest ? 0 : sinceBest + 1;
-          log(Object.fromEntries(Object.entries(measures).map(([name, value]) => [`validation/${name}`, value])));
-          emit({ kind: "evaluation", step, measures, best: isBest });
-        }
-        if (training.sample && options.sampleEvery > 0 && (step % options.sampleEvery === 0 || last)) {
-          const { name, content } = await training.sample(current(), step);
-          emit({ kind: "sample", step, file: await run.writeSample(name, content), content });
-        }
-      } catch (error) {
-        // A failing hook must not cost what was learnt so far.
-        if (saved !== step) await checkpoint(false);
-        throw error;
+  const checkpoint = async (): Promise<void> => {
+    const state = { best: best ? { ...best, measures: namedNumbers(best.measures) } : null, sinceBest, evaluationDue };
+    await run.saveCheckpoint(
+      {
+        step,
+        model: current(),
+        optimizer: memoryOf(objectives, trained.states),
+        state: { ...state, seconds: seconds() },
+        ...(measures && { metrics: measures }),
+      },
+      { best: improved },
+    );
+    [saved, savedAt, unsaved] = [step, performance.now(), false];
+    [measures, improved] = [undefined, false];
+    emit({ kind: "checkpoint", step });
+  };
+
+  /** Does what may fail for reasons of its own: then what was learnt so far is saved first. */
+  const rescued = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (unsaved) {
+        await checkpoint().catch((second: unknown) => {
+          emit({ kind: "warning", step, message: `step ${step} could not be saved: ${String(second)}` });
+        });
       }
-      const stopEarly = options.patience > 0 && sinceBest >= options.patience;
-      if (isBest || last || stopEarly || step % options.checkpointEvery === 0) await checkpoint(isBest, measures);
-      progress = skipTime(progress, performance.now() / 1000);
-      if (stopEarly && !last) {
-        ended = "stopped-early";
-        break;
+      throw error;
+    }
+  };
+
+  const takeStep = async (): Promise<void> => {
+    const batch = await rescued(() => nextBatch(step));
+    const reports: Record<string, StepReport> = {};
+    for (const [i, objective] of objectives.entries()) {
+      const { name } = objective;
+      const others = othersOf(objectives, trained, objective);
+      const at = { step: step + 1, key: fold(fold(root, name), step) };
+      const { state, report } = await (compiled[i] as TrainStep<Batch>).run(
+        trained.states[i] as ObjectiveState,
+        others,
+        batch,
+        at,
+      );
+      trained.states[i] = state;
+      const before = norms.get(name) ?? [];
+      checkFinite(report, { objective: name, step: at.step, batch, others, norms: before, saved });
+      norms.set(name, [...before.slice(-3), report.gradNorm]);
+      reports[name] = report;
+    }
+    step++;
+    unsaved = true;
+    evaluationDue = training.evaluate !== undefined && isDue(options.evaluateEvery);
+    progress = advance(progress, { step, units: training.unitsPerBatch * accumulate, now: performance.now() / 1000 });
+    const { loss, learningRate } = reports[objectives[0]?.name ?? ""] as StepReport;
+    emit({
+      kind: "step",
+      step,
+      reports,
+      loss,
+      learningRate,
+      unitsPerSecond: throughput(progress) ?? 0,
+      secondsLeft: timeLeft(progress) ?? 0,
+    });
+    if (isDue(logEvery)) log(flatReports(reports));
+  };
+
+  const isDue = (every: number): boolean => step === steps || (every > 0 && step % every === 0);
+
+  const evaluate = async (): Promise<void> => {
+    const evaluation = await training.evaluate?.(current());
+    if (!evaluation) return;
+    const { score } = evaluation;
+    log(Object.fromEntries(Object.entries(evaluation.measures).map(([name, value]) => [`validation/${name}`, value])));
+    [evaluationDue, unsaved] = [false, true];
+    ({ measures } = evaluation);
+    improved = Number.isFinite(score) && (best === undefined || score < best.score);
+    if (improved) best = { step, score, measures };
+    sinceBest = improved ? 0 : sinceBest + 1;
+    if (!Number.isFinite(score)) {
+      emit({ kind: "warning", step, message: `the validation score of step ${step} is ${score}; it counts as no improvement` });
+    }
+    emit({ kind: "evaluation", step, measures, best: improved });
+  };
+
+  /** Whatever follows a step now and then. Done again after resuming, where an evaluation failed. */
+  const afterStep = async (): Promise<void> => {
+    await rescued(async () => {
+      if (evaluationDue) await evaluate();
+      if (training.sample && options.sampleEvery > 0 && isDue(options.sampleEvery)) {
+        const { name, content } = await training.sample(current(), step);
+        emit({ kind: "sample", step, file: await run.writeSample(name, content), content });
+      }
+    });
+    const late = performance.now() - savedAt >= checkpointMinutes * 60_000;
+    if (unsaved && (improved || stalled() || isDue(options.checkpointEvery) || late || saved === step)) await checkpoint();
+    progress = skipTime(progress, performance.now() / 1000);
+  };
+
+  try {
+    if (step < steps && !stalled()) {
+      const example = await nextBatch(step);
+      for (const [i, objective] of objectives.entries()) {
+        const others = othersOf(objectives, trained, objective);
+        const settings = { accumulate, averaging, compile: options.compile ?? {} };
+        compiled.push(await compileStep(objective, trained.states[i] as ObjectiveState, others, example, settings));
       }
     }
-    if (ended === "interrupted" && saved !== step) await checkpoint(false);
+    events = openEventWriter(run.path("tensorboard"), from ? { resumeStep: step + 1 } : {});
+    emit({ kind: "start", step, steps, device: compiled[0]?.device ?? "" });
+    progress = skipTime(progress, performance.now() / 1000);
+
+    let ended: LoopResult["ended"] = "finished";
+    if (evaluationDue) await afterStep();
+    while (step < steps) {
+      if (stalled()) ended = "stopped-early";
+      else if (options.signal?.aborted) ended = "interrupted";
+      if (ended !== "finished") break;
+      await takeStep();
+      await afterStep();
+    }
+    if (unsaved) await checkpoint();
     return { ended, step, seconds: seconds(), params: current(), best };
   } finally {
-    events.close();
+    events?.close();
     for (const executable of compiled) await executable.dispose();
   }
 }
 
-/** States to begin with: fresh, or those of a checkpoint. */
-function restoreStates<Batch>(
-  { params, objectives }: Training<Batch>,
-  averaging: number,
-  from: Checkpoint | undefined,
-): ObjectiveState[] {
-  const own = (objective: Objective<Batch>, tree: Tree<NdArray>) =>
-    objective.trains === undefined ? tree : ((tree as Record<string, Tree<NdArray>>)[objective.trains] as Tree<NdArray>);
-  const fresh = objectives.map((objective): ObjectiveState => {
-    const mine = copyTree(own(objective, params));
-    const average = averaging > 0 ? { average: copyTree(mine) } : {};
-    return { params: mine, optimizer: objective.optimizer.init(mine), ...average };
-  });
-  if (!from) return fresh;
-  const model = restoreTree(params, from.model, "model");
-  const template = Object.fromEntries(
-    objectives.map(({ name }, i) => {
-      const state = fresh[i] as ObjectiveState;
-      return [
-        name,
-        state.average === undefined ? { memory: state.optimizer } : { memory: state.optimizer, params: state.params },
-      ];
-    }),
-  );
-  const memory = restoreTree(template as Record<string, Tree<NdArray>>, from.optimizer, "optimizer");
-  return objectives.map((objective, i) => {
-    const kept = memory[objective.name] as unknown as { memory: ObjectiveState["optimizer"]; params?: Tree<NdArray> };
-    const saved = own(objective, model);
-    if ((fresh[i] as ObjectiveState).average === undefined) return { params: saved, optimizer: kept.memory };
-    return { params: kept.params as Tree<NdArray>, optimizer: kept.memory, average: saved };
-  });
+function readPosition(from: Checkpoint | undefined): Required<Omit<Position, "best">> & Pick<LoopResult, "best"> {
+  if (!from) return { best: undefined, sinceBest: 0, seconds: 0, evaluationDue: false };
+  const { best, sinceBest, seconds, evaluationDue = false } = from.state as Position; // `checkpoint` wrote nothing else
+  const measures = numbersByName(best?.measures ?? {}) as Record<string, number>;
+  return { best: best ? { ...best, measures } : undefined, sinceBest, seconds, evaluationDue };
 }
 
-/** A step writes over the arrays it is given; the caller's own stay as they are. */
-function copyTree(tree: Tree<NdArray>): Tree<NdArray> {
-  return mapTree(tree, isNdArray, (leaf: NdArray) => ({ ...leaf, data: leaf.data.slice() as NdArray["data"] }));
-}
-
-/** All parameters, from what each objective holds. */
-function wholeTree<Batch>(
-  objectives: readonly Objective<Batch>[],
-  states: readonly ObjectiveState[],
-  which: "params" | "average",
-): Tree<NdArray> {
-  return objectives.reduce<Tree<NdArray>>(
-    (tree, { trains }, i) => joinParams(trains, states[i]?.[which] as Tree<NdArray>, tree),
-    {},
-  );
-}
-
-function withoutEntry(tree: Tree<NdArray>, entry: string): Tree<NdArray> {
-  return Object.fromEntries(Object.entries(tree as Record<string, Tree<NdArray>>).filter(([name]) => name !== entry));
-}
-
+/** One flat record; where there are several objectives, each name begins with its objective's. */
 function flatReports(reports: Readonly<Record<string, StepReport>>): Record<string, number> {
   const many = Object.keys(reports).length > 1;
   return Object.fromEntries(
-    Object.entries(reports).flatMap(([objective, { loss, gradNorm, metrics }]) => {
-      const name = (what: string) => (many ? `${objective}/${what}` : what);
-      return [
-        [name("loss"), loss],
-        [name("gradNorm"), gradNorm],
-        ...Object.entries(metrics).map(([what, value]) => [name(what), value]),
-      ];
-    }),
-  );
-}
-
-function checkFinite<Batch>(
-  { loss, gradNorm, broken }: StepReport,
-  objective: Objective<Batch>,
-  step: number,
-  saved: number,
-): void {
-  if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
-  const tensor = broken === undefined ? "no single gradient, but their sum" : `the gradient of ${broken}`;
-  const what = Number.isFinite(loss)
-    ? `the loss is ${loss}, but ${tensor} is not finite`
-    : `the loss is ${loss}${broken ? `, and ${tensor} is not finite` : ""}`;
-  const rate = objective.learningRate(step);
-  throw new HeptagenError(
-    "train/not-finite",
-    `training stopped at step ${step}: ${what} (objective "${objective.name}", learning rate ${rate})`,
-    {
-      facts: { step, loss, gradNorm, tensor: broken, objective: objective.name, learningRate: rate, checkpoint: saved },
-      next: `Lower the learning rate, clip gradients (clip 1), warm up longer, or look for extreme values in the data. ${saved > 0 ? `The checkpoint of step ${saved} is good.` : "Nothing was saved yet."}`,
-    },
+    Object.entries(reports).flatMap(([objective, { loss, gradNorm, metrics, learningRate }]) =>
+      Object.entries({ loss, gradNorm, ...metrics, learningRate }).map(
+        ([what, value]) => [many ? `${objective}/${what}` : what, value] as const,
+      ),
+    ),
   );
 }

@@ -17,7 +17,8 @@ import {
   updateAverage,
 } from "../optim/index.ts";
 import { type CompileOptions, compile, type Traced } from "../runtime/index.ts";
-import { type NdArray, scalar } from "../util/ndarray.ts";
+import { HeptagenError } from "../util/errors.ts";
+import { allocate, isNdArray, type NdArray, sameShape, scalar, sizeOf } from "../util/ndarray.ts";
 import { type Key, key } from "../util/random.ts";
 import { flatten, mapTree, type Tree } from "../util/tree.ts";
 
@@ -60,10 +61,13 @@ export interface StepOptions {
 export interface StepReport {
   readonly loss: number;
   readonly metrics: Readonly<Record<string, number>>;
+  readonly learningRate: number;
   /** Global norm of the gradients before clipping. */
   readonly gradNorm: number;
-  /** Path of the first gradient that is not finite, if there is one. */
-  readonly broken: string | undefined;
+  /** How many gradients there are. */
+  readonly gradients: number;
+  /** Paths of those that are not finite. */
+  readonly broken: readonly string[];
 }
 
 export interface TrainStep<Batch> {
@@ -83,7 +87,7 @@ type Outputs<Leaf> = readonly [
 ];
 
 /** Puts an objective's own parameters back among the others. */
-export function joinParams<Leaf>(trains: string | undefined, own: Tree<Leaf>, others: Tree<Leaf>): Tree<Leaf> {
+function joinParams<Leaf>(trains: string | undefined, own: Tree<Leaf>, others: Tree<Leaf>): Tree<Leaf> {
   return trains === undefined ? own : ({ ...(others as Record<string, Tree<Leaf>>), [trains]: own } as Tree<Leaf>);
 }
 
@@ -100,7 +104,7 @@ export async function compileStep<Batch>(
   example: Batch,
   { accumulate, averaging, compile: options }: StepOptions,
 ): Promise<TrainStep<Batch>> {
-  const paths = flatten(state.params, isArray).map(({ path }) => path);
+  const paths = flatten(state.params, isNdArray).map(({ path }) => path);
   const traced = (
     { params, optimizer, average }: ObjectiveState<Tensor>,
     rest: Tree<Tensor>,
@@ -134,30 +138,51 @@ export async function compileStep<Batch>(
   return {
     device: executable.device,
     async run(current, rest, batch, at) {
-      const rate = objective.learningRate(at.step);
-      const out = await executable.run(current, rest, batch, scalar(rate), scalar(at.step), at.key);
+      const learningRate = objective.learningRate(at.step);
+      const out = await executable.run(current, rest, batch, scalar(learningRate), scalar(at.step), at.key);
       const [next, { loss, metrics, norm, squares }] = out as unknown as Outputs<NdArray>;
-      const broken = (squares.data as Float32Array).findIndex((s) => !Number.isFinite(s));
+      const gradNorm = Number(norm.data[0]);
+      const broken = Number.isFinite(gradNorm) ? [] : paths.filter((_, i) => !Number.isFinite(Number(squares.data[i])));
       const values = Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, Number(value.data[0])]));
-      const report = { loss: Number(loss.data[0]), metrics: values, gradNorm: Number(norm.data[0]), broken: paths[broken] };
+      const report = { loss: Number(loss.data[0]), metrics: values, learningRate, gradNorm, gradients: paths.length, broken };
       return { state: next, report };
     },
     dispose: () => executable.dispose(),
   };
 }
 
-const isArray = (value: unknown): value is NdArray => typeof value === "object" && value !== null && "data" in value;
+/**
+ * The batch of one step: a single one, or all its micro-batches along a new leading axis.
+ *
+ * @param batch a pure function of the micro-step, counted from 0
+ * @throws HeptagenError `train/micro-batches` when their shapes differ
+ */
+export async function batchOf<Batch>(
+  { batch }: { batch(step: number): Batch | Promise<Batch> },
+  accumulate: number,
+  step: number,
+): Promise<Batch> {
+  if (accumulate === 1) return batch(step);
+  return stack(await Promise.all(Array.from({ length: accumulate }, (_, k) => batch(step * accumulate + k))));
+}
 
-/** Stacks batches of equal structure along a new leading axis. */
-export function stackBatches<Batch>(batches: readonly Batch[]): Batch {
-  const leaves = batches.map((batch) => flatten(batch, isArray).map(({ leaf }) => leaf));
-  let next = 0;
-  return mapTree(batches[0], isArray, (first: NdArray) => {
-    const place = next++;
-    const data = new (first.data.constructor as Float32ArrayConstructor)(first.data.length * batches.length);
-    leaves.forEach((list, k) => {
-      data.set((list[place] as NdArray).data as Float32Array, k * first.data.length);
+function stack<Batch>(batches: readonly Batch[]): Batch {
+  const flat = batches.map((batch) => new Map(flatten(batch, isNdArray).map(({ path, leaf }) => [path, leaf as NdArray])));
+  return mapTree(batches[0], isNdArray, (first: NdArray, path) => {
+    const { dtype, shape } = first;
+    const data = allocate(dtype, batches.length * sizeOf(shape));
+    flat.forEach((leaves, k) => {
+      const leaf = leaves.get(path);
+      if (!leaf || leaf.dtype !== dtype || !sameShape(leaf.shape, shape)) {
+        const got = leaf ? `${leaf.dtype}[${leaf.shape}]` : "nothing";
+        throw new HeptagenError(
+          "train/micro-batches",
+          `expected micro-batches of one shape, got ${dtype}[${shape}] and ${got} at "${path}"`,
+          { next: "Drop the last batch of an epoch or fill it up, so that all have the same size." },
+        );
+      }
+      data.set(leaf.data as never, k * sizeOf(shape)); // of one type, as just checked
     });
-    return { dtype: first.dtype, shape: [batches.length, ...first.shape], data };
+    return { dtype, shape: [batches.length, ...shape], data };
   }) as Batch;
 }

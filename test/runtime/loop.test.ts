@@ -1,109 +1,19 @@
-/** The training loop: resuming equals not having stopped, bit for bit; every way to end leaves a run that goes on. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+/** The training loop: resuming equals not having stopped, bit for bit. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import type { Tensor, TracedKey } from "../../src/core/index.ts";
-import { dropout } from "../../src/nn/dropout.ts";
-import { initLinear, type Linear, linear } from "../../src/nn/linear.ts";
+import { linear } from "../../src/nn/linear.ts";
 import { meanSquaredError } from "../../src/nn/losses.ts";
-import { tanh } from "../../src/ops/index.ts";
-import { adamw, schedule, sgd } from "../../src/optim/index.ts";
-import { createRun, type LoopEvent, type LoopOptions, resumeRun, type Training, trainLoop } from "../../src/train/index.ts";
+import { mul, tanh } from "../../src/ops/index.ts";
+import { sgd } from "../../src/optim/index.ts";
+import type { LoopOptions, Objective } from "../../src/train/index.ts";
 import { type NdArray, ndarray } from "../../src/util/ndarray.ts";
-import { fillNormal, fold, key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";
+import { type Batch, type Net, onlyObjective, openRuns, regression } from "./regression.ts";
 
-let folder: string;
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "heptagen-loop-"));
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Batch {
-  readonly x: NdArray;
-  readonly y: NdArray;
-}
-interface Net<Leaf = Tensor> {
-  readonly up: Linear<Leaf>;
-  readonly down: Linear<Leaf>;
-}
-
-/** A small network that learns y = sin(x₀) + x₁, with dropout, so that random numbers matter. */
-function regression(change: Partial<Training<Batch>> = {}): Training<Batch> {
-  const init = key(1);
-  const batch = (step: number): Batch => {
-    const x = new Float32Array(32);
-    fillNormal(fold(key(2), step), x);
-    const y = Float32Array.from({ length: 16 }, (_, i) => Math.sin(x[2 * i] as number) + (x[2 * i + 1] as number));
-    return { x: ndarray("float32", [16, 2], x), y: ndarray("float32", [16, 1], y) };
-  };
-  return {
-    params: {
-      up: initLinear(fold(init, "up"), 2, 32, { deviation: 0.5 }),
-      down: initLinear(fold(init, "down"), 32, 1, { deviation: 0.2 }),
-    } as unknown as Tree<NdArray>,
-    objectives: [
-      {
-        name: "model",
-        loss(params, { x, y }, random: TracedKey) {
-          const { up, down } = params as unknown as Net;
-          const hidden = dropout(tanh(linear(up, x)), 0.1, random.fold("hidden"));
-          return { loss: meanSquaredError(linear(down, hidden), y) };
-        },
-        optimizer: adamw({ weightDecay: 0.01 }),
-        learningRate: schedule({ schedule: "cosine", learningRate: 1e-2, warmup: 5, steps: 40 }),
-        clip: 1,
-      },
-    ],
-    batch,
-    unitsPerBatch: 16,
-    ...change,
-  };
-}
-
-const options: LoopOptions = {
-  steps: 40,
-  seed: 3,
-  evaluateEvery: 10,
-  sampleEvery: 0,
-  checkpointEvery: 10,
-  patience: 0,
-  accumulate: 1,
-  averaging: 0,
-  compile: { device: "cpu" },
-};
-const config = { recipe: "test/regression", seed: 3, config: {}, versions: {}, data: {} };
-
-/** Trains in a folder, created or resumed, until the end or until `stopAt` steps are done. */
-async function session(name: string, training: Training<Batch>, change: Partial<LoopOptions> = {}, stopAt?: number) {
-  const path = join(folder, name);
-  const fresh = !readdirSync(folder).includes(name);
-  const { run, checkpoint } = fresh ? { run: await createRun(path, config), checkpoint: undefined } : await resumeRun(path);
-  const abort = new AbortController();
-  const events: LoopEvent[] = [];
-  try {
-    const onEvent = (event: LoopEvent) => {
-      events.push(event);
-      if (event.kind === "step" && event.step === stopAt) abort.abort();
-    };
-    const result = await trainLoop(run, training, { ...options, ...change, signal: abort.signal, onEvent }, checkpoint);
-    return { result, events };
-  } finally {
-    await run.close();
-  }
-}
-
-/** Everything of a finished run that must not depend on how often it was stopped. */
-function remains(name: string) {
-  const checkpoints = join(folder, name, "checkpoints");
-  const last = readdirSync(checkpoints).sort().at(-1) as string;
-  return {
-    model: readFileSync(join(folder, name, "model.safetensors")),
-    optimizer: readFileSync(join(checkpoints, last, "optimizer.safetensors")),
-    metrics: readFileSync(join(folder, name, "metrics.jsonl"), "utf8"),
-  };
-}
+const { folder, session, remains, checkpoints, remove } = openRuns();
+afterAll(remove);
 
 describe.each([
   ["plainly", {}],
@@ -113,8 +23,11 @@ describe.each([
   it("is resumed as if it had never stopped", async () => {
     const [straight, stopped] = [`${title} straight`, `${title} stopped`];
     await session(straight, regression(), change);
-    expect((await session(stopped, regression(), change, 7)).result).toMatchObject({ ended: "interrupted", step: 7 });
-    expect((await session(stopped, regression(), change, 23)).result).toMatchObject({ ended: "interrupted", step: 23 });
+    expect((await session(stopped, regression(), change, { stopAt: 7 })).result).toMatchObject({ ended: "interrupted", step: 7 });
+    expect((await session(stopped, regression(), change, { stopAt: 23 })).result).toMatchObject({
+      ended: "interrupted",
+      step: 23,
+    });
     expect((await session(stopped, regression(), change)).result).toMatchObject({ ended: "finished", step: 40 });
     expect(remains(stopped)).toEqual(remains(straight));
   });
@@ -130,9 +43,8 @@ it("learns", async () => {
 
 it("averages gradients over micro-batches as one large batch would", async () => {
   const training = regression();
-  const [objective] = training.objectives as [Training<Batch>["objectives"][number]];
   const plain = {
-    ...objective,
+    ...onlyObjective(),
     optimizer: sgd(),
     loss: (params: Tree<Tensor>, { x, y }: { x: Tensor; y: Tensor }) => {
       const { up, down } = params as unknown as Net;
@@ -162,40 +74,15 @@ it("keeps the best parameters by the validation score and stops when it no longe
   expect(best).toEqual(readFileSync(join(folder, "patience", "checkpoints", "step-00000020", "model.safetensors")));
 });
 
-it("stops when numbers are no longer finite, names step and tensor, and keeps the good checkpoint", async () => {
-  const training = regression();
-  const batch = (step: number): Batch => {
-    const good = training.batch(step) as Batch;
-    if (step < 14) return good;
-    return { ...good, x: ndarray("float32", [16, 2], new Float32Array(32).fill(Number.NaN)) };
-  };
-  await expect(session("nan", { ...training, batch })).rejects.toMatchObject({
-    code: "train/not-finite",
-    message: expect.stringMatching(
-      /step 15: the loss is NaN, and the gradient of up\.weight is not finite[\s\S]*checkpoint of step 10 is good/,
-    ),
-  });
-  expect((await session("nan", training)).result).toMatchObject({ ended: "finished", step: 40 });
-});
-
-it("saves first when evaluation or sampling fails", async () => {
-  const failing = regression({ sample: () => Promise.reject(new Error("no pictures today")) });
-  await expect(session("hook", failing, { sampleEvery: 13 })).rejects.toThrow("no pictures today");
-  const { events } = await session("hook", regression());
-  expect(events[0]).toMatchObject({ kind: "start", step: 13 });
-});
-
 it("trains two players in turn, each with its own parameters", async () => {
-  const training = regression();
-  const [model] = training.objectives as [Training<Batch>["objectives"][number]];
-  const player = (name: "up" | "down") => ({ ...model, name, trains: name });
-  const both = { ...training, objectives: [player("up"), player("down")] };
+  const player = (name: "up" | "down") => ({ ...onlyObjective(), name, trains: name });
+  const both = regression({ objectives: [player("up"), player("down")] });
   await session("players", both);
-  await session("players stopped", both, {}, 11);
+  await session("players stopped", both, {}, { stopAt: 11 });
   await session("players stopped", both);
   expect(remains("players stopped")).toEqual(remains("players"));
   const first = JSON.parse(remains("players").metrics.split("\n")[0] as string);
-  expect(Object.keys(first)).toEqual(expect.arrayContaining(["up/loss", "down/loss", "up/gradNorm"]));
+  expect(Object.keys(first)).toEqual(expect.arrayContaining(["up/loss", "down/loss", "up/gradNorm", "down/learningRate"]));
 });
 
 it("leaves the caller's parameters alone", async () => {
@@ -203,4 +90,57 @@ it("leaves the caller's parameters alone", async () => {
   const before = structuredClone(training.params);
   await session("untouched", training, { steps: 3 });
   expect(training.params).toEqual(before);
+});
+
+it("tells what happens, in order", async () => {
+  const evaluate = async () => ({ measures: { loss: 1 }, score: 1 });
+  const sample = async () => ({ name: "sample.txt", content: "a sample" });
+  const { events } = await session("events", regression({ evaluate, sample }), { steps: 4, evaluateEvery: 2, sampleEvery: 4 });
+  expect(events.map(({ kind, step }) => `${kind} ${step}`)).toEqual([
+    "start 0",
+    ...["step 1", "step 2", "evaluation 2", "checkpoint 2"],
+    ...["step 3", "step 4", "evaluation 4", "sample 4", "checkpoint 4"],
+  ]);
+  expect(events[1]).toMatchObject({
+    loss: expect.any(Number),
+    learningRate: 2e-3,
+    reports: { model: { gradNorm: expect.any(Number) } },
+  });
+  expect(readFileSync(join(folder, "events", "samples", "sample.txt"), "utf8")).toBe("a sample");
+});
+
+it("saves after so many minutes, however few steps these were", async () => {
+  await session("minutes", regression(), { steps: 5, checkpointEvery: 100, checkpointMinutes: 0 });
+  expect(checkpoints("minutes")).toEqual(["step-00000004", "step-00000005"]);
+});
+
+it("keeps frozen parameters: read by the objective, changed by none, saved with the model", async () => {
+  const whole = onlyObjective();
+  const training = regression({ objectives: [{ ...whole, trains: "down" }] });
+  await session("frozen straight", training);
+  await session("frozen", training, {}, { stopAt: 11 });
+  const { result } = await session("frozen", training);
+  const [before, after] = [training.params, result.params].map((tree) => tree as unknown as Net<NdArray>);
+  expect(Object.keys(result.params)).toEqual(["up", "down"]);
+  expect(after?.up.weight.data).toEqual(before?.up.weight.data);
+  expect(after?.down.weight.data).not.toEqual(before?.down.weight.data);
+  expect(remains("frozen")).toEqual(remains("frozen straight"));
+});
+
+it("reports metrics of objectives, averaged over micro-batches", async () => {
+  const whole = onlyObjective();
+  const objective: Objective<Batch> = {
+    ...whole,
+    loss(params: Tree<Tensor>, batch: { x: Tensor; y: Tensor }, key: TracedKey) {
+      const { loss } = whole.loss(params, batch, key);
+      return { loss, metrics: { twice: mul(loss, 2) } };
+    },
+  };
+  for (const accumulate of [1, 3]) {
+    const { events } = await session(`metrics ${accumulate}`, regression({ objectives: [objective] }), { accumulate, steps: 3 });
+    const reports = events.flatMap((event) => (event.kind === "step" ? event.reports.model : []));
+    for (const report of reports) expect(report?.metrics.twice).toBeCloseTo(2 * (report?.loss ?? 0), 5);
+    const [line] = remains(`metrics ${accumulate}`).metrics.split("\n");
+    expect(JSON.parse(line as string)).toMatchObject({ step: 3, twice: expect.any(Number) });
+  }
 });

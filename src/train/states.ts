@@ -1,0 +1,124 @@
+/**
+ * What training changes, objective by objective: made fresh, read back from a checkpoint, put together to a whole model.
+ *
+ * An objective trains one top-level entry of the parameters, or all of them. Entries that none trains are frozen: every
+ * objective reads them, and they are saved with the model.
+ */
+import { HeptagenError, nearest } from "../util/errors.ts";
+import { isNdArray, type NdArray } from "../util/ndarray.ts";
+import { mapTree, type Tree } from "../util/tree.ts";
+import type { Checkpoint } from "./checkpoints.node.ts";
+import { restoreTree } from "./parameters.ts";
+import type { Objective, ObjectiveState } from "./step.ts";
+
+type Params = Tree<NdArray>;
+type Named = Pick<Objective<never>, "name" | "trains">;
+
+/** The states of all objectives, in their order, and the parameters with the frozen ones among them. */
+export interface TrainedStates {
+  /** As they were when training began or was resumed: right for frozen entries only. */
+  readonly params: Params;
+  readonly states: ObjectiveState[];
+}
+
+/**
+ * Checks that no two objectives train the same parameters.
+ *
+ * @throws HeptagenError `train/objectives`
+ */
+export function checkObjectives(params: Params, objectives: readonly Named[]): void {
+  const fail = (message: string, next: string): never => {
+    throw new HeptagenError("train/objectives", message, { facts: { objectives: objectives.map(({ name }) => name) }, next });
+  };
+  if (objectives.length === 0) fail("expected at least one objective, got none", "Give what to minimise.");
+  const entries = isNdArray(params) ? [] : Object.keys(params);
+  objectives.forEach(({ name, trains }, i) => {
+    const before = objectives.slice(0, i);
+    if (before.some((other) => other.name === name))
+      fail(`expected objectives with different names, got two "${name}"`, "Rename one.");
+    const all = [{ name, trains }, ...before].filter((one) => one.trains === undefined);
+    if (all.length > 0 && i > 0) {
+      const next = "Add their losses up in one objective, or let each train an entry of its own (trains).";
+      fail(`"${all[0]?.name}" trains all parameters, so expected no other objective, got ${objectives.length}`, next);
+    }
+    const rival = before.find((other) => other.trains === trains);
+    if (rival) fail(`"${rival.name}" and "${name}" both train "${trains}"`, "Add their losses up in one objective.");
+    if (trains !== undefined && !entries.includes(trains)) {
+      const near = nearest(trains, entries);
+      const next = near ? `Did you mean "${near}"?` : `There are: ${entries.join(", ")}.`;
+      fail(`objective "${name}" trains "${trains}", which the parameters lack`, next);
+    }
+  });
+}
+
+/**
+ * States to begin with: fresh, or those of a checkpoint.
+ *
+ * @param averaging whether a moving average of the parameters is kept
+ * @throws HeptagenError `parameters/mismatch` when the checkpoint is of another model or optimizer
+ */
+export function beginStates<Batch>(
+  params: Params,
+  objectives: readonly Objective<Batch>[],
+  { averaging, from }: { readonly averaging: boolean; readonly from: Checkpoint | undefined },
+): TrainedStates {
+  const fresh = objectives.map((objective): ObjectiveState => {
+    const own = copyTree(entryOf(params, objective.trains));
+    return { params: own, optimizer: objective.optimizer.init(own), ...(averaging && { average: copyTree(own) }) };
+  });
+  if (!from) return { params, states: fresh };
+  const model = restoreTree(params, from.model, "model");
+  // A memory is a tree of arrays; its own type is too deep for the compiler to follow.
+  const kept = restoreTree(memoryOf(objectives, fresh) as unknown as Params, from.optimizer, "optimizer");
+  const states = objectives.map(({ name, trains }): ObjectiveState => {
+    const saved = entryOf(model, trains);
+    const { memory, params: moving } = (kept as unknown as Record<string, Memory>)[name] as Memory;
+    return moving === undefined ? { params: saved, optimizer: memory } : { params: moving, optimizer: memory, average: saved };
+  });
+  return { params: model, states };
+}
+
+/** What a checkpoint keeps of an objective besides the model: with an average, that is the model, and the parameters are here. */
+interface Memory {
+  readonly memory: ObjectiveState["optimizer"];
+  readonly params?: Params;
+}
+
+/** All that a checkpoint keeps besides the model, by objective. */
+export function memoryOf(objectives: readonly Named[], states: readonly ObjectiveState[]): Record<string, Memory> {
+  return Object.fromEntries(
+    objectives.map(({ name }, i) => {
+      const { params, optimizer, average } = states[i] as ObjectiveState;
+      return [name, average === undefined ? { memory: optimizer } : { memory: optimizer, params }];
+    }),
+  );
+}
+
+/** All parameters, or their averages, with the frozen ones. */
+export function wholeModel(
+  objectives: readonly Named[],
+  { params, states }: TrainedStates,
+  which: "params" | "average" = "params",
+): Params {
+  const trained = objectives.map(({ trains }, i) => [trains, states[i]?.[which] as Params] as const);
+  const [only] = trained;
+  if (only?.[0] === undefined) return only?.[1] ?? params;
+  const byEntry = new Map(trained);
+  return Object.fromEntries(Object.entries(params).map(([entry, frozen]) => [entry, byEntry.get(entry) ?? frozen]));
+}
+
+/** The parameters that an objective reads but does not train. */
+export function othersOf(objectives: readonly Named[], trained: TrainedStates, { trains }: Named): Params {
+  if (trains === undefined) return {};
+  const { [trains]: _own, ...others } = wholeModel(objectives, trained) as Record<string, Params>;
+  return others;
+}
+
+function entryOf(params: Params, trains: string | undefined): Params {
+  return trains === undefined ? params : ((params as Record<string, Params>)[trains] as Params);
+}
+
+/** A step writes over the arrays it is given; the caller's own stay as they are. */
+function copyTree(tree: Params): Params {
+  return mapTree(tree, isNdArray, (leaf: NdArray) => ({ ...leaf, data: leaf.data.slice() as NdArray["data"] }));
+}
