@@ -6,27 +6,31 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { openRun } from "../../src/train/index.ts";
-import { key, randint } from "../../src/util/random.ts";
+import { fold, type Key, key, randint } from "../../src/util/random.ts";
 
-const child = fileURLToPath(new URL("./train-child.ts", import.meta.url));
+const script = fileURLToPath(new URL("./train-child.ts", import.meta.url));
 
-/** Runs the training; kills it with SIGKILL after so many milliseconds from its first checkpoint on (never, unless told). */
-function train(folder: string, killAfter?: number): Promise<boolean> {
-  const process = spawn(globalThis.process.execPath, ["--import", "tsx", child, folder], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+/** When to kill: so many milliseconds after the process was started, or after its first checkpoint. */
+interface Kill {
+  readonly after: "start" | "checkpoint";
+  readonly delay: number;
+}
+
+/** Runs the training, to be killed with SIGKILL or until its end; tells whether it got there. */
+function train(folder: string, kill?: Kill): Promise<boolean> {
+  const child = spawn(process.execPath, ["--import", "tsx", script, folder], { stdio: ["ignore", "pipe", "inherit"] });
   const before = checkpoints(folder).join();
   let out = "";
-  process.stdout.on("data", (chunk: Buffer) => {
+  child.stdout.on("data", (chunk: Buffer) => {
     out += chunk.toString();
   });
   const watch = setInterval(() => {
-    if (killAfter === undefined || checkpoints(folder).join() === before) return;
+    if (!kill || (kill.after === "checkpoint" && checkpoints(folder).join() === before)) return;
     clearInterval(watch);
-    setTimeout(() => process.kill("SIGKILL"), killAfter);
+    setTimeout(() => child.kill("SIGKILL"), kill.delay);
   }, 2);
   return new Promise((resolve) => {
-    process.on("exit", () => {
+    child.on("exit", () => {
       clearInterval(watch);
       resolve(out.includes("done"));
     });
@@ -41,25 +45,35 @@ function checkpoints(folder: string): string[] {
   }
 }
 
+/** Twelve moments: most soon after a checkpoint, where files are written, some anywhere from the start of the process on. */
+function seededKills(seed: Key): Kill[] {
+  const [soon, anywhere] = [new Int32Array(12), new Int32Array(12)];
+  randint(fold(seed, "soon"), 0, 60, soon);
+  randint(fold(seed, "anywhere"), 0, 1500, anywhere);
+  return Array.from(soon, (delay, i) =>
+    i % 4 === 0 ? { after: "start", delay: anywhere[i] as number } : { after: "checkpoint", delay },
+  );
+}
+
 it("survives SIGKILL at random moments, again and again", async () => {
   const folder = mkdtempSync(join(tmpdir(), "heptagen-crash-"));
   try {
     const [straight, killed] = [join(folder, "straight"), join(folder, "killed")];
     expect(await train(straight)).toBe(true);
-    const delays = new Int32Array(12);
-    randint(key(5), 0, 120, delays);
-    let kills = 0;
-    for (const delay of delays) {
-      if (await train(killed, delay)) break;
+    let [kills, resumed] = [0, 0];
+    for (const kill of seededKills(key(5))) {
+      if (await train(killed, kill)) break;
       kills++;
-      const run = await openRun(killed);
-      const { step, warnings } = await run.loadCheckpoint("last");
+      if (checkpoints(killed).length === 0) continue; // killed before its first: it begins again
+      resumed++;
+      const { step, warnings } = await (await openRun(killed)).loadCheckpoint("last");
       expect(warnings).toEqual([]);
       expect(step % 25).toBe(0);
     }
-    expect(kills).toBeGreaterThanOrEqual(5);
-    while (!(await train(killed))) expect(kills++).toBeLessThan(20);
-    for (const file of ["model.safetensors", "metrics.jsonl", "checkpoints/step-00000600/optimizer.safetensors"]) {
+    expect(kills).toBeGreaterThanOrEqual(10);
+    expect(resumed).toBeGreaterThanOrEqual(8);
+    expect(await train(killed)).toBe(true);
+    for (const file of ["model.safetensors", "metrics.jsonl", "checkpoints/step-00001200/optimizer.safetensors"]) {
       expect(readFileSync(join(killed, file)).equals(readFileSync(join(straight, file))), file).toBe(true);
     }
   } finally {

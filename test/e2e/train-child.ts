@@ -21,7 +21,7 @@ const config = {
   hidden: 32,
   dropout: 0.1,
 };
-const steps = 600;
+const steps = 1200;
 
 const { run, checkpoint } = existsSync(join(folder, "config.json"))
   ? await resumeRun(folder)
