@@ -177,7 +177,8 @@ export async function trainLoop<Batch>(
     const batch = await rescued(() => nextBatch(step));
     const reports: Record<string, StepReport> = {};
     for (const [i, objective] of objectives.entries()) {
-      const { name } = objective;
+      const { name, every = 1 } = objective;
+      if ((step + 1) % every !== 0) continue;
       const others = othersOf(objectives, trained, objective);
       const at = { step: step + 1, key: fold(fold(root, name), step) };
       const { state, report } = await (compiled[i] as TrainStep<Batch>).run(
@@ -206,7 +207,7 @@ export async function trainLoop<Batch>(
       unitsPerSecond: throughput(progress) ?? 0,
       secondsLeft: timeLeft(progress) ?? 0,
     });
-    if (isDue(logEvery)) log(flatReports(reports));
+    if (isDue(logEvery)) log(flatReports(reports, { prefixed: objectives.length > 1 }));
   };
 
   const isDue = (every: number): boolean => step === steps || (every > 0 && step % every === 0);
@@ -278,13 +279,15 @@ function readPosition(from: Checkpoint | undefined): Required<Omit<Position, "be
   return { best: best ? { ...best, measures } : undefined, sinceBest, seconds, evaluationDue };
 }
 
-/** One flat record; where there are several objectives, each name begins with its objective's. */
-function flatReports(reports: Readonly<Record<string, StepReport>>): Record<string, number> {
-  const many = Object.keys(reports).length > 1;
+/** One flat record; with `prefixed`, each name begins with its objective's. */
+function flatReports(
+  reports: Readonly<Record<string, StepReport>>,
+  { prefixed }: { readonly prefixed: boolean },
+): Record<string, number> {
   return Object.fromEntries(
     Object.entries(reports).flatMap(([objective, { loss, gradNorm, metrics, learningRate }]) =>
       Object.entries({ loss, gradNorm, ...metrics, learningRate }).map(
-        ([what, value]) => [many ? `${objective}/${what}` : what, value] as const,
+        ([what, value]) => [prefixed ? `${objective}/${what}` : what, value] as const,
       ),
     ),
   );

@@ -12,7 +12,7 @@ import { restoreTree } from "./parameters.ts";
 import type { Objective, ObjectiveState } from "./step.ts";
 
 type Params = Tree<NdArray>;
-type Named = Pick<Objective<never>, "name" | "trains">;
+type Named = Pick<Objective<never>, "name" | "trains" | "every">;
 
 /** The states of all objectives, in their order, and the parameters with the frozen ones among them. */
 export interface TrainedStates {
@@ -22,7 +22,7 @@ export interface TrainedStates {
 }
 
 /**
- * Checks that no two objectives train the same parameters.
+ * Checks that no two objectives train the same parameters, and that each knows when it trains.
  *
  * @throws HeptagenError `train/objectives`
  */
@@ -32,7 +32,13 @@ export function checkObjectives(params: Params, objectives: readonly Named[]): v
   };
   if (objectives.length === 0) fail("expected at least one objective, got none", "Give what to minimise.");
   const entries = isNdArray(params) ? [] : Object.keys(params);
-  objectives.forEach(({ name, trains }, i) => {
+  objectives.forEach(({ name, trains, every = 1 }, i) => {
+    if (!Number.isInteger(every) || every < 1) {
+      fail(`expected "${name}" to train in every 1st, 2nd, … step, got every ${every}`, "Give a whole number from 1.");
+    }
+    if (i === 0 && every > 1) {
+      fail(`expected the first objective to train in every step, got "${name}" every ${every}`, "Put one that does first.");
+    }
     const before = objectives.slice(0, i);
     if (before.some((other) => other.name === name))
       fail(`expected objectives with different names, got two "${name}"`, "Rename one.");

@@ -7,7 +7,7 @@
  */
 import { type Tensor, type TracedKey, valueAndGrad } from "../core/index.ts";
 import { isTensor } from "../core/tensor.ts";
-import { add, concat, mul, reshape, sqrt, sum } from "../ops/index.ts";
+import { add, concat, div, mul, reshape, sqrt, sum } from "../ops/index.ts";
 import {
   accumulateGradients,
   clipFactor,
@@ -33,8 +33,13 @@ export interface Objective<Batch> {
   readonly name: string;
   /** The top-level entry of the parameters that it changes; all of them unless told. */
   readonly trains?: string;
-  /** Traced. `params` is the whole tree. */
-  loss(params: Tree<Tensor>, batch: Traced<Batch>, key: TracedKey): LossResult;
+  /**
+   * Trains in every n-th step only; in each unless told. The critic of a Wasserstein GAN takes n steps to one of the generator's:
+   * then the generator's objective has `every: n`. The first objective trains in each step.
+   */
+  readonly every?: number;
+  /** Traced. `params` is the whole tree; `step` (float32 scalar, counted from 1) is for losses that change as training goes on. */
+  loss(params: Tree<Tensor>, batch: Traced<Batch>, key: TracedKey, step: Tensor): LossResult;
   readonly optimizer: Optimizer;
   readonly learningRate: Schedule;
   /** Longest global norm of the gradients; no limit unless told. */
@@ -104,6 +109,7 @@ export async function compileStep<Batch>(
   example: Batch,
   { accumulate, averaging, compile: options }: StepOptions,
 ): Promise<TrainStep<Batch>> {
+  const { every = 1 } = objective;
   const paths = flatten(state.params, isNdArray).map(({ path }) => path);
   const traced = (
     { params, optimizer, average }: ObjectiveState<Tensor>,
@@ -114,7 +120,7 @@ export async function compileStep<Batch>(
     random: TracedKey,
   ): Outputs<Tensor> => {
     const loss = (own: Tree<Tensor>, micro: Traced<Batch>, k: TracedKey | undefined) => {
-      const { loss: value, metrics = {} } = objective.loss(joinParams(objective.trains, own, rest), micro, k as TracedKey);
+      const { loss: value, metrics = {} } = objective.loss(joinParams(objective.trains, own, rest), micro, k as TracedKey, step);
       return { loss: value, aux: metrics };
     };
     const { value, grads, aux } =
@@ -124,8 +130,11 @@ export async function compileStep<Batch>(
     const squares = flatten(grads, isTensor).map(({ leaf }) => sum(mul(leaf, leaf)));
     const norm = sqrt(squares.reduce((a, b) => add(a, b)));
     const gradientScale = objective.clip ? clipFactor(norm, objective.clip) : undefined;
-    const next = objective.optimizer.update(params, grads as Tree<Tensor>, optimizer, { learningRate, step, gradientScale });
-    const moved = average === undefined ? undefined : updateAverage(average, next.params, { decay: averaging, warmup: step });
+    /** Updates of this objective's parameters, this one included: what bias corrections count. */
+    const updates = every > 1 ? div(step, every) : step;
+    const settings = { learningRate, step: updates, gradientScale };
+    const next = objective.optimizer.update(params, grads as Tree<Tensor>, optimizer, settings);
+    const moved = average === undefined ? undefined : updateAverage(average, next.params, { decay: averaging, warmup: updates });
     const report = { loss: value, metrics: aux, norm, squares: concat(squares.map((s) => reshape(s, [1]))) };
     return [{ params: next.params, optimizer: next.state, ...(moved !== undefined && { average: moved }) }, report];
   };

@@ -68,8 +68,8 @@ describe("numbers that are not finite", () => {
   it("in one gradient, with a finite loss", async () => {
     const broken: Objective<Batch> = {
       ...onlyObjective(),
-      loss(params: Tree<Tensor>, batch: { x: Tensor; y: Tensor }, key: TracedKey) {
-        const { loss } = onlyObjective().loss(params, batch, key);
+      loss(params: Tree<Tensor>, batch: { x: Tensor; y: Tensor }, key: TracedKey, step: Tensor) {
+        const { loss } = onlyObjective().loss(params, batch, key, step);
         const { bias } = (params as unknown as { down: { bias: Tensor } }).down;
         // The root of 0 is finite, its slope is not.
         return { loss: sub(loss, sum(sqrt(bias))) };

@@ -6,7 +6,7 @@ import type { Tensor, TracedKey } from "../../src/core/index.ts";
 import { linear } from "../../src/nn/linear.ts";
 import { meanSquaredError } from "../../src/nn/losses.ts";
 import { mul, tanh } from "../../src/ops/index.ts";
-import { sgd } from "../../src/optim/index.ts";
+import { adamw, sgd } from "../../src/optim/index.ts";
 import type { LoopOptions, Objective } from "../../src/train/index.ts";
 import { type NdArray, ndarray } from "../../src/util/ndarray.ts";
 import type { Tree } from "../../src/util/tree.ts";
@@ -85,6 +85,50 @@ it("trains two players in turn, each with its own parameters", async () => {
   expect(Object.keys(first)).toEqual(expect.arrayContaining(["up/loss", "down/loss", "up/gradNorm", "down/learningRate"]));
 });
 
+it("trains a player in every third step only, and counts its updates for Adam's bias correction", async () => {
+  const player = (name: "up" | "down") => ({ ...onlyObjective(), name, trains: name });
+  const turns = regression({ objectives: [player("up"), { ...player("down"), every: 3 }] });
+  const { events } = await session("turns", turns);
+  const trained = events.flatMap((event) => (event.kind === "step" && event.reports.down ? [event.step] : []));
+  expect(trained).toEqual([3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39]);
+  await session("turns stopped", turns, {}, { stopAt: 11 });
+  await session("turns stopped", turns);
+  expect(remains("turns stopped")).toEqual(remains("turns"));
+
+  // Adam's first update moves each number by the learning rate, whatever the gradient: if it counts as the first.
+  const rate = 0.01;
+  const adam = { ...player("down"), optimizer: adamw({ weightDecay: 0 }), learningRate: () => rate, every: 5 };
+  const { result } = await session("first", regression({ objectives: [player("up"), adam] }), { steps: 5 });
+  const [before, after] = [turns.params, result.params].map(
+    (p) => (p as unknown as Net<NdArray>).down.weight.data as Float32Array,
+  );
+  after?.forEach((value, i) => {
+    expect(Math.abs(value - (before?.[i] as number))).toBeCloseTo(rate, 5);
+  });
+});
+
+it("refuses objectives that do not know when they train", async () => {
+  const player = (name: "up" | "down", every: number) => ({ ...onlyObjective(), name, trains: name, every });
+  for (const objectives of [
+    [player("up", 2), player("down", 1)],
+    [player("up", 1), player("down", 0.5)],
+  ]) {
+    await expect(session("never", regression({ objectives }))).rejects.toMatchObject({ code: "train/objectives" });
+  }
+});
+
+it("gives losses the step they belong to, counted from 1", async () => {
+  const whole = onlyObjective();
+  const warming: Objective<Batch> = {
+    ...whole,
+    loss: (params, batch, key, step) => ({ ...whole.loss(params, batch, key, step), metrics: { at: mul(step, 1) } }),
+  };
+  for (const accumulate of [1, 3]) {
+    const { events } = await session(`steps ${accumulate}`, regression({ objectives: [warming] }), { accumulate, steps: 4 });
+    expect(events.flatMap((event) => (event.kind === "step" ? [event.reports.model?.metrics.at] : []))).toEqual([1, 2, 3, 4]);
+  }
+});
+
 it("leaves the caller's parameters alone", async () => {
   const training = regression();
   const before = structuredClone(training.params);
@@ -131,8 +175,8 @@ it("reports metrics of objectives, averaged over micro-batches", async () => {
   const whole = onlyObjective();
   const objective: Objective<Batch> = {
     ...whole,
-    loss(params: Tree<Tensor>, batch: { x: Tensor; y: Tensor }, key: TracedKey) {
-      const { loss } = whole.loss(params, batch, key);
+    loss(params: Tree<Tensor>, batch: { x: Tensor; y: Tensor }, key: TracedKey, step: Tensor) {
+      const { loss } = whole.loss(params, batch, key, step);
       return { loss, metrics: { twice: mul(loss, 2) } };
     },
   };
