@@ -2,6 +2,18 @@
 export type { Backbone, SequenceSizes } from "./backbone.ts";
 export { type TransformerOptions, transformerBackbone } from "./backbones/transformer.ts";
 export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";
+export type {
+  ImageFamily,
+  ImageGraph,
+  ImageObjective,
+  ImageSizes,
+  InspectedModel,
+  InspectionPicture,
+  PictureRequest,
+  PictureSampler,
+  Pictures,
+  SamplerSettings,
+} from "./image-family.ts";
 export type { EvaluateOptions, GivenSampleOptions, InspectOptions, TrainingOptions } from "./language-model-options.ts";
 export type { TrainedLanguageModel } from "./language-model-trained.ts";
 export { type OptionSpec, optionSpecs, parseOptions } from "./options.ts";

@@ -117,10 +117,13 @@ export interface TrainedModel {
   export(format: ExportFormat, out?: string): Promise<readonly ExportedFile[]>;
 }
 
-/** A piece of one sample; `end` closes it. */
+/** A piece of one sample, which `end` closes; or a file that was written: a picture, a sheet of pictures, a recording. */
 export type SampleEvent =
   | { readonly kind: "text"; readonly sample: number; readonly text: string; readonly logProbabilities?: readonly TokenScore[] }
-  | { readonly kind: "end"; readonly sample: number; readonly reason: "stop" | "length" };
+  | { readonly kind: "end"; readonly sample: number; readonly reason: "stop" | "length" }
+  | { readonly kind: "file"; readonly file: string; readonly caption: string }
+  /** How much is done where samples take long, from 0 to 1. */
+  | { readonly kind: "progress"; readonly done: number };
 
 export interface TokenScore {
   readonly token: string;
@@ -138,6 +141,8 @@ export interface Inspection {
     readonly points: readonly { readonly step: number; readonly value: number }[];
   }[];
   readonly pictures: readonly { readonly file: string; readonly caption: string }[];
+  /** Figures of what the pictures show, where a family has some. */
+  readonly measures?: readonly Measure[];
 }
 
 export const exportFormats = ["onnx", "safetensors"] as const;

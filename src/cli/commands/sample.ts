@@ -1,15 +1,15 @@
-/** `heptagen sample <run>`: writes with a trained model. */
+/** `heptagen sample <run>`: lets a trained model make something: text on the terminal, pictures and sounds as files. */
 import pc from "picocolors";
 import type { SampleEvent } from "../../tasks/recipe.ts";
 import { interruptible } from "../interrupt.ts";
-import { exitCodes, type Terminal } from "../terminal.ts";
+import { exitCodes, shownPath, type Terminal } from "../terminal.ts";
 import { parseUse } from "./use.ts";
 
 export async function sample(argv: readonly string[]): Promise<number> {
   const { options, flags, terminal, open } = await parseUse(
     {
       name: "sample",
-      description: "Lets a trained model write.",
+      description: "Lets a trained model write text, or make pictures or sounds as files.",
       schema: ({ abilities }) => abilities.sample,
       own: (command) =>
         command
@@ -30,7 +30,9 @@ export async function sample(argv: readonly string[]): Promise<number> {
       for await (const event of model.sample(options)) {
         if (signal.aborted) break;
         terminal.event(event);
-        printer(event);
+        if (event.kind === "file") terminal.say(`${shownPath(event.file)}  ${pc.dim(event.caption)}`);
+        else if (event.kind === "progress") showProgress(terminal, event.done);
+        else printer(event);
       }
       stopped = signal.aborted;
     },
@@ -40,7 +42,15 @@ export async function sample(argv: readonly string[]): Promise<number> {
   return stopped ? exitCodes.interrupted : exitCodes.ok;
 }
 
-type Printer = (event: SampleEvent) => void;
+/** A piece of text or its end. */
+type TextEvent = Extract<SampleEvent, { kind: "text" | "end" }>;
+type Printer = (event: TextEvent) => void;
+
+/** One line that is written over; nothing where nobody watches. */
+function showProgress(terminal: Terminal, done: number): void {
+  if (!terminal.interactive) return;
+  terminal.write(done < 1 ? `\r${pc.dim(`${Math.floor(100 * done)} %`)}` : "\r     \r");
+}
 
 function streaming(terminal: Terminal, prompt: string): Printer {
   terminal.write(pc.bold(prompt));
