@@ -1,8 +1,6 @@
 /** The options of the language-model task: of training, sampling, evaluating, inspecting and exporting. */
 import { z } from "zod";
-
-const count = z.int().min(1);
-const fraction = z.number().min(0).lt(1);
+import { count, fraction, optimization } from "./training.ts";
 
 /** How a language model is trained, whatever its architecture. */
 export const trainingOptions = z.strictObject({
@@ -18,25 +16,9 @@ export const trainingOptions = z.strictObject({
   context: count.describe("most tokens that the model can read at once"),
   window: count.optional().describe("tokens per training sequence; the context unless set, less saves time in fine-tuning"),
   batch: count.describe("sequences per step"),
-  accumulate: count.describe("batches whose gradients are averaged in one step"),
-  steps: count.describe("training steps"),
-  optimizer: z.enum(["adamw", "sgd", "lion"]).describe("how gradients change the parameters"),
-  learningRate: z.number().gt(0).describe("highest learning rate"),
-  finalLearningRate: z.number().min(0).describe("learning rate of the last step"),
-  warmup: z.int().min(0).describe("steps in which the learning rate rises from 0"),
-  schedule: z.enum(["cosine", "linear", "constant", "one-cycle"]).describe("how the learning rate falls after warm-up"),
-  beta1: fraction.describe("AdamW and Lion: decay of the mean of gradients; SGD: momentum"),
-  beta2: fraction.describe("AdamW: decay of the mean of squares; Lion: decay of the momentum"),
-  weightDecay: z.number().min(0).describe("pull of matrices towards 0"),
-  clip: z.number().min(0).describe("longest global norm of the gradients; 0 for no limit"),
-  averaging: fraction.describe("decay of a moving average of the parameters, used instead of them; 0 for none"),
-  evaluateEvery: count.describe("steps between two looks at the validation loss"),
-  patience: z.int().min(0).describe("stop after so many evaluations without improvement; 0 for never"),
-  checkpointEvery: count.describe("steps between two checkpoints"),
-  sampleEvery: z.int().min(0).describe("steps between two samples; 0 for none"),
+  ...optimization,
   sampleTokens: count.describe("tokens per sample during training"),
   prompt: z.string().optional().describe("how samples during training begin"),
-  seed: z.int().describe("makes a run repeatable"),
 });
 export type TrainingOptions = z.output<typeof trainingOptions>;
 

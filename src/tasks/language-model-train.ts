@@ -3,12 +3,10 @@ import { resolve } from "node:path";
 import { randomWindows, type TokenBatch, type Tokenizer } from "../data/index.ts";
 import { languageScores, type ScoredText } from "../metrics/language.ts";
 import { crossEntropy } from "../nn/losses.ts";
-import { adamw, lion, type Optimizer, schedule, sgd } from "../optim/index.ts";
-import { type Device, defaultDevice } from "../runtime/index.ts";
+import { schedule } from "../optim/index.ts";
 import {
   type Checkpoint,
   createRun,
-  type LoopEvent,
   type LoopOptions,
   resumeRun,
   type Training,
@@ -16,9 +14,9 @@ import {
   trainLoop,
 } from "../train/index.ts";
 import { HeptagenError } from "../util/errors.ts";
-import { isNdArray, type NdArray, sizeOf } from "../util/ndarray.ts";
+import type { NdArray } from "../util/ndarray.ts";
 import { fold, key } from "../util/random.ts";
-import { flatten, type Tree } from "../util/tree.ts";
+import type { Tree } from "../util/tree.ts";
 import type { Backbone } from "./backbone.ts";
 import { type PreparedText, prepareText, windowOf } from "./language-model-data.ts";
 import { sampleOptions, type TrainingOptions } from "./language-model-options.ts";
@@ -26,7 +24,8 @@ import type { LoadOrigin, Origin } from "./language-model-resolve.ts";
 import { sampleText } from "./language-model-sample.ts";
 import { compileScorer, type Scorer } from "./language-model-scores.ts";
 import { configureModel, predictedText } from "./language-model-trained.ts";
-import type { Measure, NewRun, Options, TrainContext, TrainEvent, TrainResult } from "./recipe.ts";
+import type { NewRun, Options, TrainContext, TrainResult } from "./recipe.ts";
+import { chooseDevice, clipOf, namedMeasures, optimizerOf, parameterCount, trainEvent } from "./training.ts";
 import { versions } from "./versions.node.ts";
 
 type AllOptions = TrainingOptions & Options;
@@ -135,7 +134,7 @@ async function trainOn<Config>(
         }),
         optimizer: optimizerOf(options),
         learningRate: schedule(options),
-        clip: options.clip > 0 ? options.clip : Number.POSITIVE_INFINITY,
+        clip: clipOf(options),
       },
     ],
     batch: randomWindows(train, { batch: options.batch, context: window }, fold(root, "batches")),
@@ -162,10 +161,10 @@ async function trainOn<Config>(
       ...options,
       compile: { device: target },
       ...(signal && { signal }),
-      onEvent: (event) => onEvent(trainEvent(event, run.folder, facts)),
+      onEvent: (event) => onEvent(trainEvent(event, { run: run.folder, facts, unit: "tokens", measureNames })),
     };
     const { ended, step, seconds, best } = await trainLoop(run, training, settings, checkpoint);
-    return { run: run.folder, ended, step, seconds, measures: namedMeasures(best?.measures ?? {}) };
+    return { run: run.folder, ended, step, seconds, measures: namedMeasures(best?.measures ?? {}, measureNames) };
   } finally {
     await scorer?.dispose();
   }
@@ -178,47 +177,6 @@ const measureNames: Readonly<Record<string, string>> = {
   bitsPerCharacter: "bits per character",
 };
 
-function namedMeasures(measures: Readonly<Record<string, number>>): Measure[] {
-  return Object.entries(measures).map(([name, value]) => ({ key: name, name: measureNames[name] ?? name, value }));
-}
-
-/** An event of the loop as one of this task's. */
-function trainEvent(event: LoopEvent, run: string, facts: Readonly<Record<string, string>>): TrainEvent {
-  switch (event.kind) {
-    case "start":
-      return { ...event, run, facts };
-    case "step": {
-      const { kind, step, loss, learningRate, unitsPerSecond, secondsLeft } = event;
-      return { kind, step, loss, learningRate, throughput: unitsPerSecond, unit: "tokens", secondsLeft };
-    }
-    case "evaluation":
-      return { ...event, measures: namedMeasures(event.measures) };
-    case "sample":
-      return { kind: "sample", step: event.step, file: event.file, text: String(event.content) };
-    case "checkpoint":
-    case "warning":
-      return event;
-  }
-}
-
-/** The device when none is asked for; warns where that is much slower than it could be. */
-async function chooseDevice(onEvent: (event: TrainEvent) => void): Promise<Device> {
-  const { device, reason } = await defaultDevice();
-  if (device === "wasm") onEvent({ kind: "warning", message: reason });
-  return device;
-}
-
-function optimizerOf({ optimizer, beta1, beta2, weightDecay }: TrainingOptions): Optimizer {
-  switch (optimizer) {
-    case "adamw":
-      return adamw({ beta1, beta2, weightDecay });
-    case "lion":
-      return lion({ beta1, beta2, weightDecay });
-    case "sgd":
-      return sgd({ momentum: beta1, weightDecay });
-  }
-}
-
 /** What is trained on what, for people. */
 function factsOf(
   text: PreparedText,
@@ -226,12 +184,11 @@ function factsOf(
   options: AllOptions,
   device: string,
 ): Readonly<Record<string, string>> {
-  const count = flatten(params, isNdArray).reduce((sum, { leaf }) => sum + sizeOf(leaf.shape), 0);
   const whole = (value: number) => value.toLocaleString("en");
   return {
     text: `${text.source}: ${whole(text.characters)} characters, of which ${Math.round(options.validation * 100)} % for validation`,
     tokens: `${whole(text.tokenizer.vocabularySize)} different (${text.tokenizer.kind}), ${whole(text.train.length)} to learn from`,
-    model: `${whole(count)} parameters`,
+    model: `${whole(parameterCount(params))} parameters`,
     device: `${device} (others: heptagen devices)`,
   };
 }

@@ -4,10 +4,9 @@ import { languageScores, measureText, type ScoredText } from "../metrics/languag
 import { openRun, type Run, restoreTree } from "../train/index.ts";
 import { parseJson } from "../train/json.ts";
 import { HeptagenError } from "../util/errors.ts";
-import { isNdArray, type NdArray, sizeOf } from "../util/ndarray.ts";
+import type { NdArray } from "../util/ndarray.ts";
 import { key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
-import { flatten } from "../util/tree.ts";
 import { drawAttention } from "./attention-maps.node.ts";
 import type { Backbone } from "./backbone.ts";
 import { loadHuggingFaceModel } from "./hugging-face.node.ts";
@@ -26,6 +25,7 @@ import { type LoadedLanguageModel, promptTokens, sampleText } from "./language-m
 import { compileScorer } from "./language-model-scores.ts";
 import { parseOptions } from "./options.ts";
 import type { Inspection, Measure, OpenContext, Options, Recipe, SampleEvent, TrainedModel } from "./recipe.ts";
+import { curvesOf, parametersOf } from "./training.ts";
 
 /** Windows scored at once. */
 const scoringBatch = 8;
@@ -199,32 +199,13 @@ async function inspectModel<Config>(
   { text, out }: { readonly text?: string | undefined; readonly out?: string | undefined },
   opened: OpenedRun<Config> | undefined,
 ): Promise<Inspection> {
-  const parameters = flatten(loaded.params, isNdArray).map(({ path, leaf }) => ({
-    name: path,
-    shape: leaf.shape,
-    count: sizeOf(leaf.shape),
-  }));
   const shown = text ?? (opened && (await validationTexts(opened)).join("\n").trimStart().slice(0, 1000));
   const ids = promptTokens(loaded.tokenizer, shown).slice(0, text === undefined ? pictureTokens : loaded.context);
   const folder = out ?? opened?.run.path("inspect") ?? "inspect";
   return {
     config: opened?.options ?? (loaded.config as Options),
-    parameters,
+    parameters: parametersOf(loaded.params),
     curves: opened ? await curvesOf(opened.run) : [],
     pictures: await drawAttention(loaded, ids, folder),
   };
-}
-
-/** The measurements of a run, one curve a name. */
-async function curvesOf(run: Run): Promise<Inspection["curves"]> {
-  const curves = new Map<string, { step: number; value: number }[]>();
-  for (const { step, ...values } of (await run.readMetrics()).records) {
-    for (const [name, value] of Object.entries(values)) {
-      if (typeof value !== "number") continue;
-      const points = curves.get(name) ?? [];
-      points.push({ step, value });
-      curves.set(name, points);
-    }
-  }
-  return [...curves].map(([name, points]) => ({ name, points }));
 }
