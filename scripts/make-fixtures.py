@@ -22,10 +22,11 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gpt2, ops, optimizers, transformer
+from fixtures import gpt2, ops, optimizers, transformer, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
-PARTS = {"transformer": transformer.write, "gpt2": gpt2.write, "ops": ops.write, "optimizers": optimizers.write}
+PARTS = {"transformer": transformer.write, "gpt2": gpt2.write, "ops": ops.write, "optimizers": optimizers.write,
+         "wavenet": wavenet.write}
 
 
 def main(names):
