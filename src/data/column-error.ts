@@ -10,7 +10,7 @@ export function columnError(source: string, column: string, columns: readonly st
     "data/column",
     `${source}: there is no column "${column}"; it has ${columns.map((c) => `"${c}"`).join(", ") || "none"}`,
     {
-      next: near ? `Did you mean "${near}"? Name it with --column.` : "Name the column that holds the text with --column.",
+      next: near ? `Did you mean "${near}"? Name it with --column.` : "Name the column to read with --column.",
     },
   );
 }

@@ -1,4 +1,4 @@
-/** Data: text files, tokenizers, token streams, batches. */
+/** Data: text and picture files, tokenizers, datasets, batches. */
 export {
   consecutiveWindows,
   epochWindows,
@@ -8,6 +8,18 @@ export {
   type TokenBatch,
   type WindowOptions,
 } from "./batches.ts";
+export {
+  type ImageBatch,
+  type ImageDataset,
+  imageBatches,
+  imageChunks,
+  imageDataset,
+  pickImages,
+  type SkippedFile,
+  splitImages,
+} from "./image-dataset.ts";
+export { type ImageSourceOptions, readImages } from "./image-files.node.ts";
+export type { Fit } from "./picture-decoder.node.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
 export { encodeTexts, sha256, splitTexts, type TokenDataset, tokenDataset } from "./token-dataset.ts";
 export {

@@ -1,5 +1,6 @@
 /** Columns of CSV, TSV and Parquet files, through DuckDB (an optional dependency). */
 import { extname } from "node:path";
+import type { DuckDBConnection } from "@duckdb/node-api";
 import { HeptagenError } from "../util/errors.ts";
 import { columnError } from "./column-error.ts";
 
@@ -10,21 +11,14 @@ import { columnError } from "./column-error.ts";
  * @throws HeptagenError `data/library`, `data/column`, `data/table`, `data/empty-cell` with file and row
  */
 export async function readTable(file: string, column: string): Promise<string[]> {
-  const { DuckDBInstance } = await import("@duckdb/node-api").catch((cause: unknown) => {
-    throw new HeptagenError("data/library", `reading ${file} needs the package @duckdb/node-api, which is not installed`, {
-      next: "Install it (npm install @duckdb/node-api), or convert the file to .jsonl.",
-      cause,
-    });
-  });
   const reader = extname(file).toLowerCase() === ".parquet" ? "read_parquet" : "read_csv";
-  const source = `${reader}('${file.replaceAll("'", "''")}'${reader === "read_csv" ? ", all_varchar = true, header = true" : ""})`;
-  const instance = await DuckDBInstance.create(":memory:");
-  const connection = await instance.connect();
+  const source = `${reader}(${quotedText(file)}${reader === "read_csv" ? ", all_varchar = true, header = true" : ""})`;
+  const { connection, close } = await openDuckdb(file);
   try {
     const described = await connection.runAndReadAll(`DESCRIBE SELECT * FROM ${source}`);
     const columns = described.getRows().map(([name]) => String(name));
     if (!columns.includes(column)) throw columnError(file, column, columns);
-    const rows = await connection.runAndReadAll(`SELECT CAST("${column.replaceAll('"', '""')}" AS VARCHAR) FROM ${source}`);
+    const rows = await connection.runAndReadAll(`SELECT CAST(${quotedName(column)} AS VARCHAR) FROM ${source}`);
     return rows.getRows().map(([value], i) => {
       if (typeof value === "string") return value;
       throw new HeptagenError("data/empty-cell", `${file}: row ${i + 1} has nothing in "${column}"`, {
@@ -32,11 +26,35 @@ export async function readTable(file: string, column: string): Promise<string[]>
       });
     });
   } catch (cause) {
-    if (cause instanceof HeptagenError) throw cause;
-    const reason = (cause instanceof Error ? cause.message : String(cause)).split("\n")[0];
-    throw new HeptagenError("data/table", `${file} could not be read: ${reason}`, { cause });
+    throw tableError(file, cause);
   } finally {
-    connection.closeSync();
-    instance.closeSync();
+    close();
   }
 }
+
+/** A database in memory to read `file` with. */
+export async function openDuckdb(file: string): Promise<{ readonly connection: DuckDBConnection; close(): void }> {
+  const { DuckDBInstance } = await import("@duckdb/node-api").catch((cause: unknown) => {
+    throw new HeptagenError("data/library", `reading ${file} needs the package @duckdb/node-api, which is not installed`, {
+      next: "Install it (npm install @duckdb/node-api), or convert the file to another format.",
+      cause,
+    });
+  });
+  const instance = await DuckDBInstance.create(":memory:");
+  const connection = await instance.connect();
+  const close = () => {
+    connection.closeSync();
+    instance.closeSync();
+  };
+  return { connection, close };
+}
+
+/** What went wrong with a table, in one line. */
+export function tableError(file: string, cause: unknown): HeptagenError {
+  if (cause instanceof HeptagenError) return cause;
+  const reason = (cause instanceof Error ? cause.message : String(cause)).split("\n")[0];
+  return new HeptagenError("data/table", `${file} could not be read: ${reason}`, { cause });
+}
+
+export const quotedText = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+export const quotedName = (name: string): string => `"${name.replaceAll('"', '""')}"`;
