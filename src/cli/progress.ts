@@ -6,7 +6,7 @@ import { type Options as BarOptions, type Params, SingleBar } from "cli-progress
 import pc from "picocolors";
 import type { Measure, TrainEvent } from "../tasks/recipe.ts";
 import { formatDuration, formatRate } from "../train/index.ts";
-import type { Terminal } from "./terminal.ts";
+import { shownPath, type Terminal } from "./terminal.ts";
 
 /** Seconds between two plain lines. */
 const plainEvery = 10;
@@ -127,6 +127,7 @@ function announce(terminal: Terminal, event: TrainEvent): void {
       break;
     case "sample":
       if (event.text !== undefined) terminal.say(`\n${indent(event.text)}\n`);
+      else terminal.say(`${pc.dim(`step ${event.step}`)}  ${shownPath(event.file)}`);
       break;
     case "warning":
       terminal.warn(event.message);

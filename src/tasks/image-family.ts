@@ -136,7 +136,7 @@ export interface ImageFamily<Config = unknown> {
   ): Readonly<Record<string, Counted>>;
   /** What the measures are called, for people. */
   readonly measureNames: Readonly<Record<string, string>>;
-  /** The measure that decides which parameters are the best (lower is better); the Fréchet distance unless told. */
+  /** The measure that decides which parameters are the best (lower is better); the newest are, unless told. */
   readonly score?: string;
   /** Compiles a sampler. Of `params`, only shapes matter. */
   openSampler(config: Config, params: Tree<NdArray>, settings: SamplerSettings): Promise<PictureSampler>;

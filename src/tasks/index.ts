@@ -2,6 +2,9 @@
 export type { Backbone, SequenceSizes } from "./backbone.ts";
 export { type TransformerOptions, transformerBackbone } from "./backbones/transformer.ts";
 export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";
+export { generateImageRecipe } from "./generate-image.ts";
+export type { TrainingOptions as ImageTrainingOptions } from "./generate-image-options.ts";
+export type { MadePicture, TrainedImageModel } from "./generate-image-trained.ts";
 export type {
   ImageFamily,
   ImageGraph,

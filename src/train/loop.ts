@@ -30,8 +30,8 @@ export interface Training<Batch> {
   batch(step: number): Batch | Promise<Batch>;
   /** Units of work in a batch (tokens, images, …), for the throughput. */
   readonly unitsPerBatch: number;
-  /** Measures of the parameters on held-out data; `score` decides which are best (lower is better). */
-  evaluate?(params: Tree<NdArray>): Promise<{ readonly measures: Readonly<Record<string, number>>; readonly score: number }>;
+  /** Measures of the parameters on held-out data; `score` decides which are best (lower is better): the newest, if there is none. */
+  evaluate?(params: Tree<NdArray>): Promise<{ readonly measures: Readonly<Record<string, number>>; readonly score?: number }>;
   /** Makes something to look at and returns a name for its file and its content. */
   sample?(params: Tree<NdArray>, step: number): Promise<{ readonly name: string; readonly content: string | Uint8Array }>;
 }
@@ -215,11 +215,12 @@ export async function trainLoop<Batch>(
   const evaluate = async (): Promise<void> => {
     const evaluation = await training.evaluate?.(current());
     if (!evaluation) return;
-    const { score } = evaluation;
+    const { score = best?.score ?? 0 } = evaluation;
+    const newest = evaluation.score === undefined;
     log(Object.fromEntries(Object.entries(evaluation.measures).map(([name, value]) => [`validation/${name}`, value])));
     [evaluationDue, unsaved] = [false, true];
     ({ measures } = evaluation);
-    improved = Number.isFinite(score) && (best === undefined || score < best.score);
+    improved = newest || (Number.isFinite(score) && (best === undefined || score < best.score));
     if (improved) best = { step, score, measures };
     sinceBest = improved ? 0 : sinceBest + 1;
     if (!Number.isFinite(score)) {
@@ -279,8 +280,8 @@ function readPosition(from: Checkpoint | undefined): Required<Omit<Position, "be
   return { best: best ? { ...best, measures } : undefined, sinceBest, seconds, evaluationDue };
 }
 
-/** One flat record; with `prefixed`, each name begins with its objective's. */
-function flatReports(
+/** Reports as one flat record, as metrics.jsonl has it; with `prefixed`, each name begins with its objective's. */
+export function flatReports(
   reports: Readonly<Record<string, StepReport>>,
   { prefixed }: { readonly prefixed: boolean },
 ): Record<string, number> {

@@ -74,6 +74,13 @@ it("keeps the best parameters by the validation score and stops when it no longe
   expect(best).toEqual(readFileSync(join(folder, "patience", "checkpoints", "step-00000020", "model.safetensors")));
 });
 
+it("takes the newest parameters for the best where no score tells", async () => {
+  const evaluate = async () => ({ measures: { accuracy: 0.5 } });
+  const { result, events } = await session("newest", regression({ evaluate }), { patience: 1 });
+  expect(result).toMatchObject({ ended: "finished", step: 40, best: { step: 40, measures: { accuracy: 0.5 } } });
+  expect(events.flatMap((e) => (e.kind === "evaluation" ? [e.best] : []))).toEqual([true, true, true, true]);
+});
+
 it("trains two players in turn, each with its own parameters", async () => {
   const player = (name: "up" | "down") => ({ ...onlyObjective(), name, trains: name });
   const both = regression({ objectives: [player("up"), player("down")] });

@@ -22,7 +22,7 @@ export async function inspect(argv: readonly string[]): Promise<number> {
   return exitCodes.ok;
 }
 
-function print(terminal: Terminal, { config, parameters, curves, pictures }: Inspection): void {
+function print(terminal: Terminal, { config, parameters, curves, pictures, measures = [] }: Inspection): void {
   terminal.say(pc.bold("Options"));
   terminal.say(
     table(
@@ -44,6 +44,15 @@ function print(terminal: Terminal, { config, parameters, curves, pictures }: Ins
           Math.max(20, Math.min(100, terminal.columns - 14)),
         ),
         { height: chartHeight, format: (value) => value.toPrecision(3).padStart(9) },
+      ),
+    );
+  }
+  if (measures.length > 0) {
+    terminal.say(`\n${pc.bold("Figures")}`);
+    terminal.say(
+      table(
+        measures.map(({ name, value }) => [name, Number.isInteger(value) ? value : value.toPrecision(4)]),
+        ["figure", "value"],
       ),
     );
   }

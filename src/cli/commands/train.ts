@@ -134,8 +134,8 @@ export function conclude(terminal: Terminal, { run, ended, step, seconds, measur
     return exitCodes.interrupted;
   }
   const how = ended === "stopped-early" ? "Stopped early: the validation loss no longer falls" : "Done";
-  terminal.say(`${how}: ${step} steps in ${formatDuration(seconds)}; ${measureLine(measures)}`);
-  terminal.say(`The run is in ${pc.bold(folder)}: parameters, tokenizer, metrics, samples. Try:\n`);
+  terminal.say(`${how}: ${step} steps in ${formatDuration(seconds)}${measures.length > 0 ? `; ${measureLine(measures)}` : ""}`);
+  terminal.say(`The run is in ${pc.bold(folder)}: parameters, metrics, samples. Try:\n`);
   for (const command of ["sample", "eval", "inspect", "export"]) terminal.say(`  ${programName()} ${command} ${folder}`);
   return exitCodes.ok;
 }
