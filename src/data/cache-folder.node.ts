@@ -3,7 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /** HEPTAGEN_CACHE if set; else `heptagen` in the user's cache folder (XDG_CACHE_HOME, `~/.cache`). */
-export function cacheFolder(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+function cacheFolder(environment: Readonly<Record<string, string | undefined>> = process.env): string {
   if (environment.HEPTAGEN_CACHE) return environment.HEPTAGEN_CACHE;
   return join(environment.XDG_CACHE_HOME || join(homedir(), ".cache"), "heptagen");
 }

@@ -7,7 +7,7 @@
 import { HeptagenError } from "../util/errors.ts";
 import { type ImageDataset, imageDataset, type SkippedFile } from "./image-dataset.ts";
 import { namedImages } from "./named-images.node.ts";
-import { type DecodedPicture, decodePicture, type Fit, type PictureSource, pictureSize } from "./picture-decoder.node.ts";
+import { type DecodedPicture, type Fit, type PictureSource, pictureDecoder, pictureSize } from "./picture-decoder.node.ts";
 import { listPictures, type PictureColumns, type PictureList } from "./picture-sources.node.ts";
 
 export interface ImageSourceOptions extends PictureColumns {
@@ -56,7 +56,7 @@ export async function readImages(options: ImageSourceOptions = {}): Promise<Imag
   const bad: SkippedFile[] = [];
   const sized = options.size === undefined ? await equalSizes(chosen, bad, options) : chosen;
   const channels = options.channels ?? (sized.every(({ raw }) => raw) ? 1 : 3);
-  const decoded = await mapGood(sized, bad, (source) => decodePicture(source, { ...options, size: options.size, channels }));
+  const decoded = await mapGood(sized, bad, pictureDecoder({ ...options, size: options.size, channels }));
   checkBad(bad, chosen.length, options);
   const [first] = decoded;
   if (!first) throw new HeptagenError("data/no-files", `expected pictures, got none: ${names.join(", ")}`);

@@ -1,10 +1,11 @@
 /**
- * From picture files (or raw pixels) of any size to pixels of one size, through sharp.
+ * From picture files (through sharp) or raw pixels of any size to pixels of one size.
  *
  * Turned as their EXIF says; transparent parts become white; grey and other colour spaces become RGB, and grey again where that
  * is asked for.
  */
 import sharp, { type Sharp } from "sharp";
+import { resampler } from "./resample.ts";
 
 /** A picture on its way in: the bytes of a file, or pixels. */
 export interface PictureSource {
@@ -36,27 +37,35 @@ export async function pictureSize(source: PictureSource): Promise<{ readonly hei
   return { height: autoOrient.height, width: autoOrient.width };
 }
 
-/** Decodes a picture and brings it to a square of `size` pixels if that is given. */
-export async function decodePicture(
-  source: PictureSource,
-  {
-    channels,
-    size,
-    fit = "crop",
-  }: { readonly channels: 1 | 3; readonly size: number | undefined; readonly fit?: Fit | undefined },
-): Promise<DecodedPicture> {
-  const bytes = await source.read();
-  const raw = source.raw && { ...source.raw, channels: 1 as const };
-  if (raw && (size === undefined || (raw.height === size && raw.width === size))) {
-    return { height: raw.height, width: raw.width, pixels: withChannels(bytes, 1, channels) };
-  }
-  let image: Sharp = (raw ? sharp(bytes, { raw }) : sharp(bytes, { failOn: "error" }).autoOrient()).flatten({
-    background: "#fff",
-  });
-  if (size !== undefined) image = image.resize(size, size, { fit: fits[fit], background: "#000" });
-  image = channels === 1 ? image.toColourspace("b-w") : image.toColourspace("srgb");
-  const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-  return { height: info.height, width: info.width, pixels: withChannels(data, info.channels, channels) };
+/** What pictures become; all of a set alike. */
+export interface Decoding {
+  readonly channels: 1 | 3;
+  /** Height and width; as they are unless told. */
+  readonly size: number | undefined;
+  readonly fit?: Fit | undefined;
+}
+
+/** A function that decodes pictures and brings them to a square of `size` pixels if that is given. */
+export function pictureDecoder({ channels, size, fit = "crop" }: Decoding): (source: PictureSource) => Promise<DecodedPicture> {
+  const resamplers = new Map<string, (pixels: Uint8Array) => Uint8Array>();
+  const fromRaw = (bytes: Uint8Array, { height, width }: { readonly height: number; readonly width: number }): DecodedPicture => {
+    if (size === undefined || (height === size && width === size)) {
+      return { height, width, pixels: withChannels(bytes, 1, channels) };
+    }
+    const shape = `${height}×${width}`;
+    const resample = resamplers.get(shape) ?? resampler({ height, width }, size, fit);
+    resamplers.set(shape, resample);
+    return { height: size, width: size, pixels: withChannels(resample(bytes), 1, channels) };
+  };
+  return async (source) => {
+    const bytes = await source.read();
+    if (source.raw) return fromRaw(bytes, source.raw);
+    let image: Sharp = sharp(bytes, { failOn: "error" }).autoOrient().flatten({ background: "#fff" });
+    if (size !== undefined) image = image.resize(size, size, { fit: fits[fit], background: "#000" });
+    image = channels === 1 ? image.toColourspace("b-w") : image.toColourspace("srgb");
+    const { data, info } = await image.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+    return { height: info.height, width: info.width, pixels: withChannels(data, info.channels, channels) };
+  };
 }
 
 /** Grey repeated into RGB, or the first of several channels, where sharp gives another number than asked for. */

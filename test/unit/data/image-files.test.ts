@@ -51,7 +51,9 @@ beforeAll(async () => {
   put(
     "bad/cut.png",
     (
-      await sharp({ create: { width: 90, height: 90, channels: 3, noise: { type: "gaussian", mean: 9, sigma: 50 } } })
+      await sharp({
+        create: { width: 90, height: 90, channels: 3, background: "#000", noise: { type: "gaussian", mean: 9, sigma: 50 } },
+      })
         .png()
         .toBuffer()
     ).subarray(0, 900),
