@@ -2,6 +2,7 @@
 import pc from "picocolors";
 import type { SampleEvent } from "../../tasks/recipe.ts";
 import { interruptible } from "../interrupt.ts";
+import { preview } from "../preview.ts";
 import { exitCodes, shownPath, type Terminal } from "../terminal.ts";
 import { parseUse } from "./use.ts";
 
@@ -30,8 +31,10 @@ export async function sample(argv: readonly string[]): Promise<number> {
       for await (const event of model.sample(options)) {
         if (signal.aborted) break;
         terminal.event(event);
-        if (event.kind === "file") terminal.say(`${shownPath(event.file)}  ${pc.dim(event.caption)}`);
-        else if (event.kind === "progress") showProgress(terminal, event.done);
+        if (event.kind === "file") {
+          terminal.say(`${shownPath(event.file)}  ${pc.dim(event.caption)}`);
+          await preview(terminal, event.file);
+        } else if (event.kind === "progress") showProgress(terminal, event.done);
         else printer(event);
       }
       stopped = signal.aborted;
