@@ -1,4 +1,22 @@
-/** Data: text and picture files, tokenizers, datasets, batches. */
+/** Data: text, picture and sound files, tokenizers, datasets, batches. */
+export {
+  type AudioBatch,
+  type AudioDataset,
+  type AudioWindowOptions,
+  audioDataset,
+  audioWindows,
+  consecutiveAudio,
+  type EncodedClip,
+} from "./audio-dataset.ts";
+export {
+  type BadFile,
+  type Clip,
+  encodeWav,
+  type ReadAudioOptions,
+  readAudio,
+  readAudioFile,
+  resample,
+} from "./audio-files.node.ts";
 export {
   consecutiveWindows,
   epochWindows,
@@ -19,6 +37,7 @@ export {
   splitImages,
 } from "./image-dataset.ts";
 export { type ImageSourceOptions, readImages } from "./image-files.node.ts";
+export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
 export type { Fit } from "./picture-decoder.node.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
 export { encodeTexts, sha256, splitTexts, type TokenDataset, tokenDataset } from "./token-dataset.ts";

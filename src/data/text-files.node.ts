@@ -5,10 +5,11 @@
  * every row of a `.csv`, `.tsv` or `.parquet` file is one, taken from a named column. Text is kept exactly as it is, but for a
  * byte order mark at a file's start. What cannot be read is an error that says where; nothing is skipped or repaired.
  */
-import { type Dirent, promises as fs } from "node:fs";
-import { basename, extname, join, relative, resolve, sep } from "node:path";
-import { HeptagenError, nearest } from "../util/errors.ts";
+import { promises as fs } from "node:fs";
+import { extname } from "node:path";
+import { HeptagenError } from "../util/errors.ts";
 import { columnError } from "./column-error.ts";
+import { sourceFiles } from "./source-files.node.ts";
 import { readTable } from "./tables.node.ts";
 
 /** A text and where it came from. */
@@ -37,7 +38,8 @@ export async function readDocuments(sources: string | readonly string[], options
   const documents: Document[] = [];
   for (const source of typeof sources === "string" ? [sources] : sources) {
     if (source === "-") documents.push({ text: decodeText(await readStdin(), "standard input"), source: "standard input" });
-    else for (const file of await expand(source)) documents.push(...(await readFile(file, options)));
+    else
+      for (const { file } of await sourceFiles(source, "text files", known)) documents.push(...(await readFile(file, options)));
   }
   const empty = documents.every(({ text }) => text.length === 0);
   if (empty) {
@@ -50,62 +52,6 @@ export async function readDocuments(sources: string | readonly string[], options
     );
   }
   return documents;
-}
-
-/** The files a path, folder or glob stands for, in order. */
-async function expand(source: string): Promise<string[]> {
-  const found = await fs.stat(source).catch(() => undefined);
-  if (found?.isFile()) return [source];
-  if (found?.isDirectory()) {
-    const files = (await walk(source)).filter((file) => known.has(extname(file).toLowerCase()));
-    if (files.length > 0) return files;
-    throw new HeptagenError("data/no-files", `expected text files in the folder ${source}, got none`, {
-      next: `It is searched for ${[...known].join(" ")}; name other files one by one.`,
-    });
-  }
-  if (/[*?{[]/.test(source)) {
-    const root = source.slice(0, source.search(/[*?{[]/)).replace(/[^/\\]*$/, "") || ".";
-    const pattern = globPattern(relative(resolve(root), resolve(source)).split(sep).join("/"));
-    const files = (await walk(root).catch(() => [])).filter((file) => pattern.test(relative(root, file).split(sep).join("/")));
-    if (files.length > 0) return files;
-    throw new HeptagenError("data/no-files", `no file matches ${source}`, {
-      next: "Quote the pattern so that the shell leaves it alone, and check the folder.",
-    });
-  }
-  const folder = resolve(source, "..");
-  const near = nearest(basename(source), await fs.readdir(folder).catch(() => []));
-  throw new HeptagenError("data/not-found", `there is no file or folder ${source}`, {
-    next: near ? `Did you mean "${near}"?` : `Paths are taken from ${process.cwd()}.`,
-  });
-}
-
-/** All files below a folder, sorted, hidden ones left out. */
-async function walk(folder: string): Promise<string[]> {
-  const entries: Dirent[] = await fs.readdir(folder, { withFileTypes: true });
-  const lists = await Promise.all(
-    entries
-      .filter(({ name }) => !name.startsWith("."))
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
-      .map((entry) => (entry.isDirectory() ? walk(join(folder, entry.name)) : [join(folder, entry.name)])),
-  );
-  return lists.flat();
-}
-
-/** A glob as a regular expression: `**` crosses folders, `*` and `?` do not, `{a,b}` is either. */
-function globPattern(glob: string): RegExp {
-  const source = glob.replace(/\*\*\/|\*\*|[*?{},]|[.+^$()|[\]\\]/g, (part) => {
-    const parts: Record<string, string> = {
-      "**/": "(?:.*/)?",
-      "**": ".*",
-      "*": "[^/]*",
-      "?": "[^/]",
-      "{": "(?:",
-      "}": ")",
-      ",": "|",
-    };
-    return parts[part] ?? `\\${part}`;
-  });
-  return new RegExp(`^${source}$`, "u");
 }
 
 async function readFile(file: string, { column }: ReadOptions): Promise<Document[]> {

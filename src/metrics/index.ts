@@ -1,4 +1,6 @@
 /** Scores of what models make. */
+
+export { logSpectralDistance, multiResolutionDistance } from "./audio.ts";
 export {
   bitsPer,
   type LanguageScores,
