@@ -86,7 +86,7 @@ const stops = [
 ] as const;
 
 /** Colour of a weight between 0 and 1; the square root lets small weights be seen. */
-function colour(weight: number): [number, number, number] {
+export function colour(weight: number): [number, number, number] {
   const at = Math.sqrt(Math.min(1, Math.max(0, weight))) * (stops.length - 1);
   const low = Math.min(stops.length - 2, Math.floor(at));
   const [from, to] = [stops[low], stops[low + 1]] as [readonly number[], readonly number[]];
@@ -104,7 +104,8 @@ function visible(label: string): string {
   return letters.length > 10 ? `${letters.slice(0, 9).join("")}…` : shown;
 }
 
-function text(x: number, y: number, content: string, size: number, more = ""): string {
+/** A line of text in SVG, its left end at x, its foot at y. */
+export function text(x: number, y: number, content: string, size: number, more = ""): string {
   const safe = content.replace(/[<>&"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
   return `<text x="${x}" y="${y}" font-size="${size}" font-family="DejaVu Sans, Arial, sans-serif" fill="#222" ${more}>${safe}</text>`;
 }

@@ -2,6 +2,8 @@
 export type { Backbone, SequenceSizes } from "./backbone.ts";
 export { type TransformerOptions, transformerBackbone } from "./backbones/transformer.ts";
 export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";
+export type { GivenAudioSampleOptions, TrainingOptions as AudioTrainingOptions } from "./generate-audio-options.ts";
+export type { TrainedAudioModel } from "./generate-audio-trained.ts";
 export { generateImageRecipe } from "./generate-image.ts";
 export type { TrainingOptions as ImageTrainingOptions } from "./generate-image-options.ts";
 export type { MadePicture, TrainedImageModel } from "./generate-image-trained.ts";
@@ -40,4 +42,5 @@ export {
   type TrainResult,
 } from "./recipe.ts";
 export { type TransformerLanguageModelOptions, transformerLanguageModel } from "./recipes/transformer-language-model.ts";
+export { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
 export { findRecipe, openModel, recipeOf, recipes } from "./recipes.ts";

@@ -3,8 +3,9 @@ import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
+import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
 
-export const recipes: readonly Recipe[] = [transformerLanguageModel];
+export const recipes: readonly Recipe[] = [transformerLanguageModel, waveNetGenerateAudio];
 
 /**
  * The recipe of that name.
