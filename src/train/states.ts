@@ -70,7 +70,12 @@ export function beginStates<Batch>(
 ): TrainedStates {
   const fresh = objectives.map((objective): ObjectiveState => {
     const own = copyTree(entryOf(params, objective.trains));
-    return { params: own, optimizer: objective.optimizer.init(own), ...(averaging && { average: copyTree(own) }) };
+    return {
+      params: own,
+      optimizer: objective.optimizer.init(own),
+      ...(averaging && { average: copyTree(own) }),
+      ...(objective.carry !== undefined && { carry: copyTree(objective.carry) }),
+    };
   });
   if (!from) return { params, states: fresh };
   const model = restoreTree(params, from.model, "model");
@@ -78,8 +83,13 @@ export function beginStates<Batch>(
   const kept = restoreTree(memoryOf(objectives, fresh) as unknown as Params, from.optimizer, "optimizer");
   const states = objectives.map(({ name, trains }): ObjectiveState => {
     const saved = entryOf(model, trains);
-    const { memory, params: moving } = (kept as unknown as Record<string, Memory>)[name] as Memory;
-    return moving === undefined ? { params: saved, optimizer: memory } : { params: moving, optimizer: memory, average: saved };
+    const { memory, params: moving, carry } = (kept as unknown as Record<string, Memory>)[name] as Memory;
+    return {
+      params: moving ?? saved,
+      optimizer: memory,
+      ...(moving !== undefined && { average: saved }),
+      ...(carry !== undefined && { carry }),
+    };
   });
   return { params: model, states };
 }
@@ -88,14 +98,15 @@ export function beginStates<Batch>(
 interface Memory {
   readonly memory: ObjectiveState["optimizer"];
   readonly params?: Params;
+  readonly carry?: Params;
 }
 
 /** All that a checkpoint keeps besides the model, by objective. */
 export function memoryOf(objectives: readonly Named[], states: readonly ObjectiveState[]): Record<string, Memory> {
   return Object.fromEntries(
     objectives.map(({ name }, i) => {
-      const { params, optimizer, average } = states[i] as ObjectiveState;
-      return [name, average === undefined ? { memory: optimizer } : { memory: optimizer, params }];
+      const { params, optimizer, average, carry } = states[i] as ObjectiveState;
+      return [name, { memory: optimizer, ...(average !== undefined && { params }), ...(carry !== undefined && { carry }) }];
     }),
   );
 }

@@ -22,10 +22,17 @@ import { allocate, isNdArray, type NdArray, sameShape, scalar, sizeOf } from "..
 import { type Key, key } from "../util/random.ts";
 import { flatten, mapTree, type Tree } from "../util/tree.ts";
 
-/** What a loss function returns: the scalar to minimise and scalars to report. */
+/** What a loss function returns: the scalar to minimise, scalars to report, and what is replaced rather than learnt. */
 export interface LossResult {
   readonly loss: Tensor;
   readonly metrics?: Readonly<Record<string, Tensor>>;
+  /**
+   * New values of buffers: leaves of the parameters that the objective trains, by dotted path, that no gradient reaches (the
+   * running mean of batch norm). They replace whatever the optimizer makes of the leaf, in the moving average too.
+   */
+  readonly buffers?: Readonly<Record<string, Tensor>>;
+  /** What the next step is given as `carry`: a tree like the objective's. */
+  readonly carry?: Tree<Tensor>;
 }
 
 /** Something to minimise by changing some parameters. A plain model has one objective, a GAN one per player. */
@@ -38,8 +45,16 @@ export interface Objective<Batch> {
    * then the generator's objective has `every: n`. The first objective trains in each step.
    */
   readonly every?: number;
-  /** Traced. `params` is the whole tree; `step` (float32 scalar, counted from 1) is for losses that change as training goes on. */
-  loss(params: Tree<Tensor>, batch: Traced<Batch>, key: TracedKey, step: Tensor): LossResult;
+  /**
+   * What the first step is given as `carry`, where steps hand something on that is no part of the model: the states in which
+   * recurrent networks left the texts that the next batch goes on with. Kept in checkpoints.
+   */
+  readonly carry?: Tree<NdArray>;
+  /**
+   * Traced. `params` is the whole tree; `step` (float32 scalar, counted from 1) is for losses that change as training goes on;
+   * `carry` is what the step before handed on, `{}` where nothing is.
+   */
+  loss(params: Tree<Tensor>, batch: Traced<Batch>, key: TracedKey, step: Tensor, carry: Tree<Tensor>): LossResult;
   readonly optimizer: Optimizer;
   readonly learningRate: Schedule;
   /** Longest global norm of the gradients; no limit unless told. */
@@ -52,6 +67,8 @@ export interface ObjectiveState<Leaf = NdArray> {
   readonly optimizer: OptimizerState<Leaf>;
   /** Moving average of the parameters, if one is kept. */
   readonly average?: Tree<Leaf>;
+  /** What this step hands on to the next, if it does. */
+  readonly carry?: Tree<Leaf>;
 }
 
 export interface StepOptions {
@@ -96,6 +113,44 @@ function joinParams<Leaf>(trains: string | undefined, own: Tree<Leaf>, others: T
   return trains === undefined ? own : ({ ...(others as Record<string, Tree<Leaf>>), [trains]: own } as Tree<Leaf>);
 }
 
+/** The tree with some leaves replaced, by path. */
+function replaceLeaves(tree: Tree<Tensor>, leaves: Readonly<Record<string, Tensor>>): Tree<Tensor> {
+  return mapTree(tree, isTensor, (leaf: Tensor, path) => leaves[path] ?? leaf);
+}
+
+/** @throws HeptagenError `train/buffers` for a buffer that is no leaf of the parameters, or of another shape */
+function checkBuffers(objective: string, params: Tree<Tensor>, buffers: Readonly<Record<string, Tensor>>): void {
+  const known = new Map(flatten(params, isTensor).map(({ path, leaf }) => [path, leaf as Tensor]));
+  for (const [path, value] of Object.entries(buffers)) {
+    const leaf = known.get(path);
+    if (leaf && sameShape(leaf.shape, value.shape) && leaf.dtype === value.dtype) continue;
+    const expected = leaf ? `${leaf}` : "a leaf of the parameters that it trains";
+    throw new HeptagenError("train/buffers", `${objective}: expected the buffer "${path}" to be ${expected}, got ${value}`, {
+      next: "Give the new value of a leaf under its dotted path, as in model.safetensors, without the entry that is trained.",
+    });
+  }
+}
+
+/** @throws HeptagenError `train/carry` when a loss does not hand on what it was given, or gradients are accumulated */
+function checkCarry(objective: string, given: Tree<Tensor>, next: Tree<Tensor> | undefined, accumulate: number): void {
+  const types = (tree: unknown) => flatten(tree, isTensor).map(({ path, leaf }) => `${path}: ${leaf}`);
+  const [expected, got] = [types(given).join(", "), types(next).join(", ")];
+  if (expected !== got) {
+    throw new HeptagenError("train/carry", `${objective}: expected the loss to hand on {${expected}}, got {${got}}`, {
+      next: "Return as carry a tree of the same structure, shapes and types as the one given.",
+    });
+  }
+  if (expected !== "" && accumulate > 1) {
+    throw new HeptagenError(
+      "train/carry",
+      `${objective}: a loss that carries state cannot accumulate gradients, got ${accumulate}`,
+      {
+        next: "Train with accumulate 1 and a larger batch, or without carrying state.",
+      },
+    );
+  }
+}
+
 /**
  * Compiles the step of an objective.
  *
@@ -112,7 +167,7 @@ export async function compileStep<Batch>(
   const { every = 1 } = objective;
   const paths = flatten(state.params, isNdArray).map(({ path }) => path);
   const traced = (
-    { params, optimizer, average }: ObjectiveState<Tensor>,
+    { params, optimizer, average, carry = {} }: ObjectiveState<Tensor>,
     rest: Tree<Tensor>,
     batch: Traced<Batch>,
     learningRate: Tensor,
@@ -120,8 +175,11 @@ export async function compileStep<Batch>(
     random: TracedKey,
   ): Outputs<Tensor> => {
     const loss = (own: Tree<Tensor>, micro: Traced<Batch>, k: TracedKey | undefined) => {
-      const { loss: value, metrics = {} } = objective.loss(joinParams(objective.trains, own, rest), micro, k as TracedKey, step);
-      return { loss: value, aux: metrics };
+      const whole = joinParams(objective.trains, own, rest);
+      const { loss: value, metrics = {}, buffers = {}, carry: next } = objective.loss(whole, micro, k as TracedKey, step, carry);
+      checkBuffers(objective.name, params, buffers);
+      checkCarry(objective.name, carry, next, accumulate);
+      return { loss: value, aux: { metrics, buffers, carry: next ?? {} } };
     };
     const { value, grads, aux } =
       accumulate > 1
@@ -135,8 +193,13 @@ export async function compileStep<Batch>(
     const settings = { learningRate, step: updates, gradientScale };
     const next = objective.optimizer.update(params, grads as Tree<Tensor>, optimizer, settings);
     const moved = average === undefined ? undefined : updateAverage(average, next.params, { decay: averaging, warmup: updates });
-    const report = { loss: value, metrics: aux, norm, squares: concat(squares.map((s) => reshape(s, [1]))) };
-    return [{ params: next.params, optimizer: next.state, ...(moved !== undefined && { average: moved }) }, report];
+    const state = {
+      params: replaceLeaves(next.params, aux.buffers),
+      optimizer: next.state,
+      ...(moved !== undefined && { average: replaceLeaves(moved, aux.buffers) }),
+      ...(objective.carry !== undefined && { carry: aux.carry }),
+    };
+    return [state, { loss: value, metrics: aux.metrics, norm, squares: concat(squares.map((s) => reshape(s, [1]))) }];
   };
   type Args = [ObjectiveState, Tree<NdArray>, Batch, NdArray, NdArray, Key];
   const executable = await compile<Args, Outputs<Tensor>>(

@@ -68,8 +68,8 @@ describe("numbers that are not finite", () => {
   it("in one gradient, with a finite loss", async () => {
     const broken: Objective<Batch> = {
       ...onlyObjective(),
-      loss(params: Tree<Tensor>, batch: { x: Tensor; y: Tensor }, key: TracedKey, step: Tensor) {
-        const { loss } = onlyObjective().loss(params, batch, key, step);
+      loss(params: Tree<Tensor>, batch: { x: Tensor; y: Tensor }, key: TracedKey, step: Tensor, carry: Tree<Tensor>) {
+        const { loss } = onlyObjective().loss(params, batch, key, step, carry);
         const { bias } = (params as unknown as { down: { bias: Tensor } }).down;
         // The root of 0 is finite, its slope is not.
         return { loss: sub(loss, sum(sqrt(bias))) };

@@ -128,7 +128,10 @@ it("gives losses the step they belong to, counted from 1", async () => {
   const whole = onlyObjective();
   const warming: Objective<Batch> = {
     ...whole,
-    loss: (params, batch, key, step) => ({ ...whole.loss(params, batch, key, step), metrics: { at: mul(step, 1) } }),
+    loss: (params, batch, key, step, carry) => ({
+      ...whole.loss(params, batch, key, step, carry),
+      metrics: { at: mul(step, 1) },
+    }),
   };
   for (const accumulate of [1, 3]) {
     const { events } = await session(`steps ${accumulate}`, regression({ objectives: [warming] }), { accumulate, steps: 4 });
@@ -182,8 +185,8 @@ it("reports metrics of objectives, averaged over micro-batches", async () => {
   const whole = onlyObjective();
   const objective: Objective<Batch> = {
     ...whole,
-    loss(params: Tree<Tensor>, batch: { x: Tensor; y: Tensor }, key: TracedKey, step: Tensor) {
-      const { loss } = whole.loss(params, batch, key, step);
+    loss(params: Tree<Tensor>, batch: { x: Tensor; y: Tensor }, key: TracedKey, step: Tensor, carry: Tree<Tensor>) {
+      const { loss } = whole.loss(params, batch, key, step, carry);
       return { loss, metrics: { twice: mul(loss, 2) } };
     },
   };
