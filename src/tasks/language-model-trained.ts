@@ -200,7 +200,8 @@ async function inspectModel<Config>(
   opened: OpenedRun<Config> | undefined,
 ): Promise<Inspection> {
   const shown = text ?? (opened && (await validationTexts(opened)).join("\n").trimStart().slice(0, 1000));
-  const ids = promptTokens(loaded.tokenizer, shown).slice(0, text === undefined ? pictureTokens : loaded.context);
+  const seen = text === undefined ? Math.min(pictureTokens, loaded.context) : loaded.context;
+  const ids = promptTokens(loaded.tokenizer, shown).slice(0, seen);
   const folder = out ?? opened?.run.path("inspect") ?? "inspect";
   return {
     config: opened?.options ?? (loaded.config as Options),

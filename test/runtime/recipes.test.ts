@@ -1,0 +1,128 @@
+/**
+ * Every recipe there is, from data to export: two steps, a stop, two more, then all that a run can do. And every preset: its
+ * options are whole and describe a model that can be made.
+ *
+ * What a task needs is told by its name here, what a family needs to stay small by the recipe's; a new task or recipe fails until
+ * it has a row.
+ */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodeWav } from "../../src/data/index.ts";
+import { parseOptions } from "../../src/tasks/options.ts";
+import { type Options, presetOptions, type Recipe, type TrainEvent } from "../../src/tasks/recipe.ts";
+import { recipes } from "../../src/tasks/recipes.ts";
+import { readSafetensorsFile } from "../../src/train/index.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "heptagen-recipes-"));
+  const words = ["sea", "whale", "ship", "captain", "harpoon", "storm", "deck", "sail"];
+  const line = (i: number) => Array.from({ length: 9 }, (_, k) => words[(i * 7 + k * k * (i % 5)) % words.length]).join(" ");
+  writeFileSync(join(folder, "text.txt"), Array.from({ length: 120 }, (_, i) => `${line(i)}.`).join("\n"));
+  mkdirSync(join(folder, "sounds"));
+  for (let i = 0; i < 4; i++) {
+    const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
+    writeFileSync(join(folder, "sounds", `${i}.wav`), await encodeWav(tone, 4000));
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Task {
+  /** Options that make training short, given what the folder of data is called. */
+  readonly train: (data: string) => Options;
+  readonly sample: Options;
+  readonly evaluate: Options;
+}
+
+const often = { steps: 4, evaluateEvery: 2, checkpointEvery: 2, sampleEvery: 4, warmup: 0 };
+const tasks: Readonly<Record<string, Task>> = {
+  "language-model": {
+    train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
+    sample: { maxTokens: 8 },
+    evaluate: {},
+  },
+  "generate-image": {
+    train: () => ({ ...often, limit: 60, batch: 8, samplePictures: 4 }),
+    sample: { numSamples: 2 },
+    evaluate: {},
+  },
+  "generate-audio": {
+    train: (data) => ({
+      ...often,
+      data: join(data, "sounds"),
+      rate: 4000,
+      stacks: 1,
+      depth: 5,
+      residual: 8,
+      skip: 16,
+      window: 256,
+      batch: 2,
+      validation: 0.25,
+      sampleSeconds: 0.1,
+    }),
+    sample: { seconds: 0.1 },
+    evaluate: { clips: 2, seconds: 0.1 },
+  },
+};
+
+/** What keeps a family small, by recipe. */
+const small: Readonly<Record<string, Options>> = {
+  "transformer/language-model": { layers: 1, heads: 2, width: 16 },
+  "wavenet/generate-audio": {},
+};
+
+describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (name, recipe: Recipe) => {
+  const task = tasks[name.split("/")[1] as string] as Task;
+  const options = (): Options => ({ ...task.train(folder), ...small[name] });
+
+  it("has rows in this test", () => {
+    expect(task).toBeDefined();
+    expect(Object.keys(small)).toContain(name);
+  });
+
+  it("is stopped after two steps and resumed as if it had not been, then samples, is evaluated, inspected and exported", async () => {
+    const [whole, stopped] = [join(folder, name, "whole"), join(folder, name, "stopped")];
+    const events: TrainEvent[] = [];
+    const result = await recipe.train(options(), { out: whole, device: "cpu", onEvent: (event) => events.push(event) });
+    expect(result).toMatchObject({ ended: "finished", step: 4 });
+    expect(result.measures.length).toBeGreaterThan(0);
+    for (const { value } of result.measures) expect(Number.isFinite(value)).toBe(true);
+    for (const kind of ["start", "step", "evaluation", "sample", "checkpoint"]) {
+      expect(events.map((event) => event.kind)).toContain(kind);
+    }
+
+    const stop = new AbortController();
+    const first = await recipe.train(options(), {
+      out: stopped,
+      device: "cpu",
+      signal: stop.signal,
+      onEvent: (event) => event.kind === "step" && event.step === 2 && stop.abort(),
+    });
+    expect(first).toMatchObject({ ended: "interrupted", step: 2 });
+    expect(await recipe.resume(stopped, { device: "cpu" })).toMatchObject({ ended: "finished", step: 4 });
+    for (const file of ["model.safetensors", "checkpoints/step-00000004/optimizer.safetensors", "metrics.jsonl"]) {
+      expect(readFileSync(join(stopped, file)), file).toEqual(readFileSync(join(whole, file)));
+    }
+
+    const model = await recipe.open(whole, { device: "cpu" });
+    const sampled: string[] = [];
+    for await (const event of model.sample(task.sample)) sampled.push(event.kind);
+    expect(sampled.some((kind) => kind === "text" || kind === "file")).toBe(true);
+    const measures = await model.evaluate(task.evaluate);
+    expect(measures.length).toBeGreaterThan(1);
+    for (const { key, value } of measures) expect(Number.isFinite(value), key).toBe(true);
+    const { pictures, parameters } = await model.inspect({});
+    expect(pictures.length).toBeGreaterThan(0);
+    for (const { file } of pictures) expect(readFileSync(file).subarray(1, 4).toString()).toBe("PNG");
+    for (const { file } of await model.export("onnx", join(folder, name, "onnx"))) expect(existsSync(file)).toBe(true);
+    const [exported] = await model.export("safetensors", join(folder, name, "safetensors"));
+    expect((await readSafetensorsFile(exported?.file as string)).tensors.size).toBe(parameters.length);
+  });
+
+  it.each(Object.keys(recipe.presets))("has all options in its preset %s", (preset) => {
+    const { options: schema } = recipe;
+    expect(parseOptions(preset, schema, presetOptions(recipe, preset))).toBeDefined();
+  });
+});
