@@ -22,11 +22,11 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gpt2, ops, optimizers, transformer, wavenet
+from fixtures import gpt2, ops, optimizers, pixelcnn, transformer, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {"transformer": transformer.write, "gpt2": gpt2.write, "ops": ops.write, "optimizers": optimizers.write,
-         "wavenet": wavenet.write}
+         "wavenet": wavenet.write, "pixelcnn": pixelcnn.write}
 
 
 def main(names):

@@ -111,7 +111,7 @@ export function concat(tensors: readonly Tensor[], axis = 0): Tensor {
       throw new ShapeError("concat", `expected tensors alike but for axis ${at}, got ${tensors.map(typeName).join(", ")}`);
     }
   }
-  return tensors.length === 1 ? first : one(concatPrimitive.bind(tensors, { axis: at }));
+  return tensors.length === 1 ? first : one(concatPrimitive.bind([...tensors], { axis: at }));
 }
 
 /** Joins tensors of one shape along a new axis. */
