@@ -91,7 +91,7 @@ export function emptyState(config: PixelCnnConfig, batch: number): PixelCnnState
   };
   const read = config.stacks === "gated" ? features : inner;
   return {
-    pixels: blank(channels, reachOf(config.first)),
+    pixels: blank(channels, reachOf(config.firstKernel)),
     memory: Array.from({ length: depth }, () => blank(read, reachOf(config.kernel))),
   };
 }
@@ -131,7 +131,7 @@ export function drawRows(
   { labels, temperature, given }: DrawOptions,
 ): { pixels: Tensor; predictions: Tensor; state: PixelCnnState } {
   checkLabels(config, labels);
-  const [r, q] = [reachOf(config.first), reachOf(config.kernel)];
+  const [r, q] = [reachOf(config.firstKernel), reachOf(config.kernel)];
   const [batch, C] = state.pixels.shape as [number, number, number, number];
   const stepper = isGated(params) ? gatedStepper(config, params, labels) : plainStepper(config, params, labels);
   const predict = predictor(config, params.head, temperature);
@@ -245,7 +245,7 @@ function plainStepper({ classes }: PixelCnnConfig, params: PlainParams, labels: 
 }
 
 function gatedStepper(config: PixelCnnConfig, params: GatedParams, labels: Tensor | undefined): Stepper {
-  const [r, q] = [reachOf(config.first), reachOf(config.kernel)];
+  const [r, q] = [reachOf(config.firstKernel), reachOf(config.kernel)];
   const left = rowsOf(params.left);
   const blocks = params.blocks.map((block) => {
     const [forRows, forPixels] = block.label ? split(embedding(block.label, labels as Tensor), 2, 1) : []; // [B, 2F] each

@@ -25,6 +25,7 @@ import { type Embedding, embedding, initEmbedding } from "../nn/linear.ts";
 import {
   add,
   cast,
+  clamp,
   concat,
   div,
   mean,
@@ -60,7 +61,7 @@ export interface PixelCnnConfig {
   /** Components of the mixture. */
   readonly mixtures: number;
   /** Side of the first kernel, which leaves out the pixel itself (mask A). */
-  readonly first: number;
+  readonly firstKernel: number;
   /** Side of the other kernels, which see it (mask B). */
   readonly kernel: number;
   /** Blocks. */
@@ -79,7 +80,7 @@ export const pixelCnnDefaults: Omit<PixelCnnConfig, "channels" | "height" | "wid
   output: "categorical",
   levels: 256,
   mixtures: 5,
-  first: 7,
+  firstKernel: 7,
   kernel: 3,
   depth: 6,
   features: 32,
@@ -155,11 +156,11 @@ export const reachOf = (side: number): number => (side - 1) / 2;
 /**
  * Checks a configuration.
  *
- * @throws HeptagenError `pixelcnn/config` naming the first value that does not fit
+ * @throws HeptagenError `options/value` naming the first value that does not fit
  */
 export function checkConfig(config: PixelCnnConfig): void {
   const fail = (name: string, expected: string, value: number): never => {
-    throw new HeptagenError("pixelcnn/config", `pixelcnn: expected ${name} to be ${expected}, got ${value}`, {
+    throw new HeptagenError("options/value", `pixelcnn: expected ${name} to be ${expected}, got ${value}`, {
       facts: { name, value },
       next: `Set ${name}.`,
     });
@@ -169,7 +170,7 @@ export function checkConfig(config: PixelCnnConfig): void {
     width: 2,
     levels: 2,
     mixtures: 1,
-    first: 3,
+    firstKernel: 3,
     kernel: 3,
     depth: 1,
     features: 1,
@@ -179,7 +180,7 @@ export function checkConfig(config: PixelCnnConfig): void {
   for (const [name, low] of Object.entries(least) as [keyof typeof least, number][]) {
     if (!Number.isInteger(config[name]) || config[name] < low) fail(name, `a whole number from ${low}`, config[name]);
   }
-  for (const name of ["first", "kernel"] as const) if (config[name] % 2 === 0) fail(name, "odd", config[name]);
+  for (const name of ["firstKernel", "kernel"] as const) if (config[name] % 2 === 0) fail(name, "odd", config[name]);
   if (config.levels > 256) fail("levels", "at most 256", config.levels);
   if (config.output === "binary" && config.levels !== 2) fail("levels", "2 where pixels are binary", config.levels);
 }
@@ -195,7 +196,7 @@ export function outputsOf({ output, channels: C, levels, mixtures }: PixelCnnCon
 export function init(config: PixelCnnConfig, key: Key): PixelCnnParams<NdArray> {
   checkConfig(config);
   const { channels, classes, depth, features: F, inner: I, hidden } = config;
-  const [r, q] = [reachOf(config.first), reachOf(config.kernel)];
+  const [r, q] = [reachOf(config.firstKernel), reachOf(config.kernel)];
   const outputs = outputsOf(config);
   const pointwise = (own: Key, from: number, to: number, bias = true) => initConv(own, from, to, [1, 1], { bias });
   const label = (own: Key, width: number) => classes > 0 && { label: initEmbedding(fold(own, "label"), classes, width, 0.1) };
@@ -209,7 +210,7 @@ export function init(config: PixelCnnConfig, key: Key): PixelCnnParams<NdArray> 
   };
   if (config.stacks === "plain") {
     return {
-      first: initMasked(fold(key, "first"), channels, F, config.first),
+      first: initMasked(fold(key, "first"), channels, F, config.firstKernel),
       blocks: blocksOf((own) => ({
         reduce: pointwise(fold(own, "reduce"), F, I),
         masked: initMasked(fold(own, "masked"), I, I, config.kernel),
@@ -220,7 +221,7 @@ export function init(config: PixelCnnConfig, key: Key): PixelCnnParams<NdArray> 
     };
   }
   return {
-    above: initConv(fold(key, "above"), channels, F, [r, config.first]),
+    above: initConv(fold(key, "above"), channels, F, [r, config.firstKernel]),
     left: initConv(fold(key, "left"), channels, F, [1, r]),
     blocks: blocksOf((own) => ({
       vertical: initConv(fold(own, "vertical"), F, 2 * F, [q + 1, config.kernel]),
@@ -245,9 +246,9 @@ function initMasked(key: Key, from: number, to: number, side: number): Conv<NdAr
   return { ...whole, weight: ndarray("float32", [to, from, reachOf(side) + 1, side], data) };
 }
 
-/** Pictures from 0 to 1 with only as many values as a model tells apart: [B, C, H, W] in steps of 1 / (L - 1). */
+/** Pictures with only as many values as a model tells apart: [B, C, H, W] from 0 to 1 in steps of 1 / (L - 1). */
 export const quantise = ({ levels }: Pick<PixelCnnConfig, "levels">, images: Tensor): Tensor =>
-  div(round(mul(images, levels - 1)), levels - 1);
+  div(round(mul(clamp(images, 0, 1), levels - 1)), levels - 1);
 
 /**
  * What each pixel may be, given those before it in reading order.
@@ -299,7 +300,7 @@ function plainStack(config: PixelCnnConfig, params: PlainParams, pictures: Tenso
 }
 
 function gatedStacks(config: PixelCnnConfig, params: GatedParams, pictures: Tensor, labels?: Tensor, key?: TracedKey): Tensor {
-  const [r, q] = [reachOf(config.first), reachOf(config.kernel)];
+  const [r, q] = [reachOf(config.firstKernel), reachOf(config.kernel)];
   const { height, width } = sizesOf(pictures);
   // Only rows above and pixels to the left: the last row and the last column of a picture are not read.
   let vertical = conv(params.above, slice(pictures, { 2: { stop: height - 1 } }), {

@@ -41,6 +41,7 @@ export {
   type TrainedModel,
   type TrainResult,
 } from "./recipe.ts";
+export { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
 export { type TransformerLanguageModelOptions, transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 export { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
 export { findRecipe, openModel, recipeOf, recipes } from "./recipes.ts";

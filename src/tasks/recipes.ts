@@ -2,10 +2,11 @@
 import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
+import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
 
-export const recipes: readonly Recipe[] = [transformerLanguageModel, waveNetGenerateAudio];
+export const recipes: readonly Recipe[] = [transformerLanguageModel, waveNetGenerateAudio, pixelCnnGenerateImage];
 
 /**
  * The recipe of that name.

@@ -27,7 +27,7 @@ const small: PixelCnnConfig = {
   height: 6,
   width: 5,
   classes: 0,
-  first: 5,
+  firstKernel: 5,
   depth: 2,
   features: 6,
   inner: 5,
@@ -314,7 +314,7 @@ describe("probabilities", () => {
 
 it("has a blind spot with one stack and none with two", async () => {
   for (const stacks of ["plain", "gated"] as const) {
-    const config: PixelCnnConfig = { ...small, stacks, height: 8, width: 9, first: 3, depth: 3 };
+    const config: PixelCnnConfig = { ...small, stacks, height: 8, width: 9, firstKernel: 3, depth: 3 };
     const params = init(config, key(1));
     const pictures = randomPictures(config, 1);
     const model = await compileOn((p, x) => forward(config, p, x), config, params, pictures);

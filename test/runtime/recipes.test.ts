@@ -71,6 +71,7 @@ const tasks: Readonly<Record<string, Task>> = {
 const small: Readonly<Record<string, Options>> = {
   "transformer/language-model": { layers: 1, heads: 2, width: 16 },
   "wavenet/generate-audio": {},
+  "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
 };
 
 describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (name, recipe: Recipe) => {
