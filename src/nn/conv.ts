@@ -57,7 +57,7 @@ export function initConvTranspose(
 
 /** Convolution, plus bias: x [B, C, ...] → [B, O, ...]. Errors are those of the op. */
 export function conv({ weight, bias }: Conv, x: Tensor, options: ConvOptions = {}): Tensor {
-  return shifted(convolve(x, weight, options), bias);
+  return convolve(x, weight, bias ? { ...options, bias } : options);
 }
 
 /** Transposed convolution, plus bias: x [B, C, ...] → [B, O, ...] larger by the stride. Errors are those of the op. */
@@ -66,9 +66,6 @@ export function convTranspose(
   x: Tensor,
   options: ConvOptions & { readonly outputPadding?: PerAxis } = {},
 ): Tensor {
-  return shifted(deconvolve(x, weight, options), bias);
-}
-
-function shifted(y: Tensor, bias: Tensor | undefined): Tensor {
+  const y = deconvolve(x, weight, options);
   return bias ? add(y, reshape(bias, [-1, ...y.shape.slice(2).map(() => 1)])) : y; // [O] → [O, 1, ...]
 }

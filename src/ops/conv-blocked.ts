@@ -15,6 +15,15 @@ import { type Geometry, onnxGeometry } from "./conv-geometry.ts";
 
 const domain = "com.microsoft.nchwc";
 
+interface BlockedConv {
+  readonly image: Shape;
+  readonly kernel: Shape;
+  readonly geometry: Geometry;
+  readonly turned: boolean;
+  /** [O], if there is one. */
+  readonly bias?: readonly Value[];
+}
+
 /**
  * A convolution of x [B, C, H, W], or undefined where blocks do not fit or do not pay.
  *
@@ -25,7 +34,7 @@ export function blockedConv(
   b: Lowering,
   x: Value,
   w: Value,
-  { image, kernel, geometry, turned }: { image: Shape; kernel: Shape; geometry: Geometry; turned: boolean },
+  { image, kernel, geometry, turned, bias = [] }: BlockedConv,
 ): Value | undefined {
   const block = b.channelBlock;
   const channels = image[1] as number;
@@ -45,7 +54,7 @@ export function blockedConv(
     ? b.node("Transpose", [reverse(b, apart, 3)], { perm: [2, 0, 3, 1, 4] })
     : b.node("Transpose", [apart], { perm: [0, 1, 3, 2, 4] });
   const weights = b.node("Reshape", [arranged, b.int64([outChannels, channels, ...dims])]);
-  const out = b.node("Conv", [b.node("ReorderInput", [x], {}, domain), weights], onnxGeometry(geometry), domain);
+  const out = b.node("Conv", [b.node("ReorderInput", [x], {}, domain), weights, ...bias], onnxGeometry(geometry), domain);
   return b.node("ReorderOutput", [out], { channels: outChannels }, domain);
 }
 

@@ -46,14 +46,19 @@ const cases: [name: string, x: number[], w: number[], options: ConvOptions][] = 
 ];
 
 test.each(cases)("%s: cpu and wasm agree, forward and backward", async (_, shape, kernel, options) => {
-  const [x, w] = [normal(shape, 1), normal(kernel, 2)];
-  const both = (image: Tensor, weights: Tensor) => {
-    const { value, pullback } = vjp((a: Tensor, b: Tensor) => conv(a, b, options), image, weights);
-    return [value, ...pullback(value)];
+  const [x, w, shift] = [normal(shape, 1), normal(kernel, 2), normal([kernel[0] as number], 3)];
+  const both = (image: Tensor, weights: Tensor, own: Tensor) => {
+    const { value, pullback } = vjp(
+      (a: Tensor, b: Tensor, c: Tensor) => [conv(a, b, options), conv(a, b, { ...options, bias: c })],
+      image,
+      weights,
+      own,
+    );
+    return [...value, ...pullback(value)];
   };
   const run = async (device: Device) => {
-    const compiled = await compile(both, [x, w], { device });
-    const results = (await compiled.run(x, w)).map(({ data }) => Array.from(data as Float32Array));
+    const compiled = await compile(both, [x, w, shift], { device });
+    const results = (await compiled.run(x, w, shift)).map(({ data }) => Array.from(data as Float32Array));
     await compiled.dispose();
     return results;
   };

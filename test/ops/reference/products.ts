@@ -85,7 +85,8 @@ export const products = {
     const [x, w] = [operand(inputs, 0), operand(inputs, 1)];
     const out = blank("float32", outputShape(geometry, x.shape, w.shape));
     forEachTap(geometry, x.shape, w.shape, out.shape, (i, k, o) => addAt(out, o, read(x, i) * read(w, k)));
-    return [out];
+    const bias = inputs[2];
+    return [bias ? build("float32", out.shape, (i) => read(out, i) + read(bias, [at(i, 1)])) : out];
   },
   convTranspose(inputs, { spatial, ...geometry }) {
     const [g, w] = [operand(inputs, 0), operand(inputs, 1)];

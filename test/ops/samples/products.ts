@@ -115,9 +115,12 @@ export const products = {
     sample("matmul with itself", [normal(2, 2)], ([x]) => ops.matmul(x, x)),
     sample("matmul by its transpose", [normal(2, 3)], ([x]) => ops.matmul(x, x, { transposeB: true })),
   ],
-  conv: convolutions.map(([what, x, w, options]) =>
+  conv: convolutions.flatMap(([what, x, w, options]) => [
     sample(`conv ${what}`, [normal(...x), normal(...w)], ([image, kernel]) => ops.conv(image, kernel, options)),
-  ),
+    sample(`conv ${what}, bias`, [normal(...x), normal(...w), normal(w[0] as number)], ([image, kernel, bias]) =>
+      ops.conv(image, kernel, { ...options, bias }),
+    ),
+  ]),
   convTranspose: [
     sample("convTranspose 1-d", [normal(2, 3, 4), normal(3, 2, 3)], ([x, w]) => ops.convTranspose(x, w)),
     sample("convTranspose 1-d stride", [normal(1, 2, 3), normal(2, 2, 4)], ([x, w]) =>
