@@ -161,7 +161,8 @@ async function trainOn<Config>(
       given: false,
       device: target,
     });
-    return sampler.run(weights, { seed: drawn, labels: labels(samplePictures), signal });
+    // Without the signal: an interruption waits for the sheet, which a resumed run would lack otherwise.
+    return sampler.run(weights, { seed: drawn, labels: labels(samplePictures) });
   };
   const training: Training<ImageBatch> = {
     params,
