@@ -13,7 +13,7 @@ import {
 } from "../../models/pixelcnn.ts";
 import { drawRows, drawsPerPixel, emptyState, type PixelCnnState } from "../../models/pixelcnn-sampler.ts";
 import { mul, sum } from "../../ops/index.ts";
-import { compile } from "../../runtime/index.ts";
+import { compile, defaultDevice } from "../../runtime/index.ts";
 import { allocate, type NdArray, ndarray, sizeOf } from "../../util/ndarray.ts";
 import { fillUniform, fold, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
@@ -140,7 +140,10 @@ async function openSampler(
     return { pixels: drawn.pixels, state: drawn.state };
   };
   const args = [params, emptyState(config, batch), chances, example] as const;
-  const executable = await compile<typeof args, ReturnType<typeof draw>>(draw as never, args, device ? { device } : {});
+  // On one thread: a pixel is dozens of small products, and sharing one out takes longer than computing it.
+  const target = device ?? (await defaultDevice()).device;
+  const settings = { device: target, ...(target === "cpu" && { threads: 1 }) };
+  const executable = await compile<typeof args, ReturnType<typeof draw>>(draw as never, args, settings);
   return {
     async run(own, { seed, labels, given: start, signal, onProgress }: PictureRequest) {
       const images = blank([batch, channels, height, width]);
