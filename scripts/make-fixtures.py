@@ -22,11 +22,18 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gpt2, ops, optimizers, pixelcnn, transformer, wavenet
+from fixtures import gpt2, ops, optimizers, pixelcnn, transformer, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
-PARTS = {"transformer": transformer.write, "gpt2": gpt2.write, "ops": ops.write, "optimizers": optimizers.write,
-         "wavenet": wavenet.write, "pixelcnn": pixelcnn.write}
+PARTS = {
+    "gpt2": gpt2.write,
+    "ops": ops.write,
+    "optimizers": optimizers.write,
+    "pixelcnn": pixelcnn.write,
+    "transformer": transformer.write,
+    "vae": vae.write,
+    "wavenet": wavenet.write,
+}
 
 
 def main(names):

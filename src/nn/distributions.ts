@@ -76,6 +76,42 @@ export function categoricalEntropy(logits: Tensor): Tensor {
   return neg(sum(mul(exp(logs), logs), -1));
 }
 
+/** A logistic distribution by its mean and the logarithm of its scale. */
+export interface Logistic {
+  readonly mean: Tensor;
+  /** Held above -7, as in PixelCNN++. */
+  readonly logScale: Tensor;
+}
+
+/**
+ * Log-probability of values under a discretised logistic distribution: the mass that falls into each value's bin, where the first
+ * and the last bin reach to infinity.
+ *
+ * With a and b the scaled edges of a bin, its mass is σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)), whose logarithm is exact for
+ * every scale, so that no bin needs the density in place of its mass.
+ *
+ * @param x values scaled to [-1, 1]; broadcasts against mean and scale
+ * @param levels how many values there are: 256 for bytes
+ */
+export function logisticLogProb(
+  { mean, logScale }: Logistic,
+  x: Tensor,
+  { levels = 256 }: { readonly levels?: number } = {},
+): Tensor {
+  const half = 1 / (levels - 1); // half a bin
+  const precision = exp(neg(maximum(logScale, -7)));
+  const centred = sub(x, mean);
+  const above = mul(add(centred, half), precision);
+  const below = mul(sub(centred, half), precision);
+  const notFirst = greater(x, -1 + half);
+  const notLast = less(x, 1 - half);
+
+  const upTo = where(notLast, softplus(neg(above)), 0); // -log σ(a)
+  const from = where(notFirst, softplus(below), 0); // -log σ(-b)
+  const within = where(and(notFirst, notLast), log(neg(expm1(mul(precision, -2 * half)))), 0);
+  return sub(within, add(upTo, from));
+}
+
 /** A mixture of M components, each a product of logistic distributions over D channels. */
 export interface LogisticMixture {
   /** Log-weights of the components, up to a constant: [..., M]. */
@@ -88,11 +124,8 @@ export interface LogisticMixture {
 
 /**
  * Log-probability of pixel values under a discretised mixture of logistics (Salimans et al. 2017, PixelCNN++): the mass that
- * falls into each value's bin, where the first and the last bin reach to infinity.
- *
- * With a and b the scaled edges of a bin, its mass is σ(a) - σ(b) = σ(a) σ(-b) (1 - e^(b - a)), whose logarithm is exact for
- * every scale, so that no bin needs the density in place of its mass. Channels that depend on each other (as PixelCNN++ has
- * them) enter through the means.
+ * falls into each value's bin (see `logisticLogProb`). Channels that depend on each other (as PixelCNN++ has them) enter through
+ * the means.
  *
  * @param x [..., D], values scaled to [-1, 1]
  * @param levels how many values there are: 256 for bytes
@@ -112,18 +145,7 @@ export function logisticMixtureLogProb(
       `expected means and logScales [${wanted}] for x ${typeName(x)} and logits ${typeName(logits)}, got ${typeName(means)} and ${typeName(logScales)}`,
     );
   }
-  const half = 1 / (levels - 1); // half a bin
   const value = reshape(x, [...x.shape, 1]); // [..., D, 1]
-  const precision = exp(neg(maximum(logScales, -7)));
-  const centred = sub(value, means); // [..., D, M]
-  const above = mul(add(centred, half), precision);
-  const below = mul(sub(centred, half), precision);
-  const notFirst = greater(value, -1 + half);
-  const notLast = less(value, 1 - half);
-
-  const upTo = where(notLast, softplus(neg(above)), 0); // -log σ(a)
-  const from = where(notFirst, softplus(below), 0); // -log σ(-b)
-  const within = where(and(notFirst, notLast), log(neg(expm1(mul(precision, -2 * half)))), 0);
-  const each = sum(sub(within, add(upTo, from)), -2); // [..., M]
-  return logsumexp(add(logSoftmax(logits), each), -1);
+  const bins = logisticLogProb({ mean: means, logScale: logScales }, value, { levels }); // [..., D, M]
+  return logsumexp(add(logSoftmax(logits), sum(bins, -2)), -1);
 }

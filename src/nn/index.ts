@@ -18,7 +18,9 @@ export {
   gaussianDivergence,
   gaussianEntropy,
   gaussianLogProb,
+  type Logistic,
   type LogisticMixture,
+  logisticLogProb,
   logisticMixtureLogProb,
 } from "./distributions.ts";
 export { dropout } from "./dropout.ts";

@@ -64,8 +64,11 @@ export const expm1: (x: Tensor) => Tensor = customVjp(
   (x, ct) => [mul(ct, exp(x))],
 );
 
-/** log(1 + e^x), safe for large |x|. */
-export const softplus = (x: Tensor): Tensor => add(maximum(x, 0), log1p(exp(neg(maximum(x, neg(x))))));
+/** log(1 + e^x), safe for large |x|; its slope is sigmoid(x), which is exact where the parts' slopes would have to cancel. */
+export const softplus: (x: Tensor) => Tensor = customVjp(
+  (x: Tensor) => ({ value: add(maximum(x, 0), log1p(exp(neg(maximum(x, neg(x)))))), residuals: x }),
+  (x, ct) => [mul(ct, sigmoid(x))],
+);
 
 /** x · sigmoid(x), also called swish (Ramachandran et al. 2017). */
 export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x));
