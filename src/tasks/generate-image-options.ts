@@ -1,4 +1,4 @@
-/** The options of the image task: of training, sampling, evaluating and inspecting. A family adds its own to the first two. */
+/** The options of the image task: of training, sampling, evaluating and inspecting. A family adds its own to the first three. */
 import { z } from "zod";
 import { count, fraction, optimization } from "./training.ts";
 

@@ -151,6 +151,7 @@ async function trainOn<Config>(
   const labels = (count: number) => labelsFor([], facts.classes, options.conditional, count);
   const measureNames = { ...commonNames, ...family.measureNames };
   const params = start ?? family.init(config, fold(root, "parameters"));
+  const score = typeof family.score === "function" ? family.score(config) : family.score;
 
   let measurer: Measurer | undefined;
   let sampler: PictureSampler | undefined;
@@ -179,7 +180,7 @@ async function trainOn<Config>(
         async evaluate(weights) {
           measurer ??= await compileMeasures(family, config, weights, { pictures: validation, facts, seed, device: target });
           const measures = (await measurer?.run(weights)) ?? {};
-          return { measures, ...(family.score !== undefined && { score: measures[family.score] ?? Number.NaN }) };
+          return { measures, ...(score !== undefined && { score: measures[score] ?? Number.NaN }) };
         },
       }),
     async sample(weights, step) {
@@ -226,17 +227,16 @@ export async function compileMeasures<Config>(
   { measure }: ImageFamily<Config>,
   config: Config,
   params: Tree<NdArray>,
-  { pictures, facts, seed, device }: Measured,
+  { pictures, facts, seed, device, options }: Measured,
 ): Promise<Measurer | undefined> {
   const size = Math.min(measuredAtOnce, pictures.count);
   const [example] = imageChunks(pictures, size);
   if (!measure || !example) return undefined;
-  const options = { seed, ...(device && { device }) };
   const evaluation = await compileEvaluation<typeof example>(
-    (p, batch, k) => measure(config, p, batch, k),
+    (p, batch, k) => measure(config, p, batch, k, options),
     params,
     example,
-    options,
+    { seed, ...(device && { device }) },
   );
   const { channels, height, width } = facts;
   return {
@@ -254,6 +254,8 @@ interface Measured {
   readonly facts: PictureFacts;
   readonly seed: number;
   readonly device: Device | undefined;
+  /** Those of the family's `evaluation`. */
+  readonly options?: Options;
 }
 
 /** A sheet of pictures: float32 [B, C, H, W] → PNG. */

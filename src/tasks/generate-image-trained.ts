@@ -9,7 +9,16 @@ import type { NdArray } from "../util/ndarray.ts";
 import { key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
 import { exportGraphs } from "./export-graphs.ts";
-import { labelsFor, type PictureFacts, picturesOf, preparePictures, readSource, shown, toBytes } from "./generate-image-data.ts";
+import {
+  labelsFor,
+  ownOptions,
+  type PictureFacts,
+  picturesOf,
+  preparePictures,
+  readSource,
+  shown,
+  toBytes,
+} from "./generate-image-data.ts";
 import {
   type EvaluateOptions,
   evaluateOptions,
@@ -112,7 +121,10 @@ export function trainedImageModel<Config>(
       await mkdir(dirname(file), { recursive: true });
       yield* written(file, joinImages(made), labels, options);
     },
-    evaluate: (given) => evaluate(family, loaded, parseOptions("eval", evaluateOptions, given)),
+    evaluate: (given) => {
+      const options = evaluateOptions.extend(family.evaluation?.shape ?? {});
+      return evaluate(family, loaded, parseOptions("eval", options, given) as EvaluateOptions & Options);
+    },
     async inspect(given) {
       const { out, seed } = parseOptions("inspect", inspectOptions, given);
       const folder = resolve(out ?? run.path("inspect"));
@@ -163,7 +175,7 @@ async function* batches<Config>(
       next: "Name a picture with --input.",
     });
   }
-  const own = Object.fromEntries(Object.keys(family.sampling.shape).map((name) => [name, options[name]]));
+  const own = ownOptions(options, family.sampling.shape);
   const count = Math.min(numSamples, madeAtOnce);
   const labels = labelsFor(label, facts.classes, trained.conditional, numSamples).data as Int32Array;
   const given = input === undefined ? undefined : await givenPictures(input, mask, facts, trained, count);
@@ -243,7 +255,7 @@ async function* written(
 async function evaluate<Config>(
   family: ImageFamily<Config>,
   loaded: LoadedImageModel<Config>,
-  options: EvaluateOptions,
+  options: EvaluateOptions & Options,
 ): Promise<Measure[]> {
   const { config, params, device, facts, options: trained } = loaded;
   const { data, column, labelColumn, skipBad, limit, seed } = options;
@@ -260,7 +272,9 @@ async function evaluate<Config>(
       next: "Evaluate on pictures of the same size.",
     });
   }
-  const measurer = await compileMeasures(family, config, params, { pictures: shown(real, trained), facts, seed, device });
+  const own = ownOptions(options, family.evaluation?.shape ?? {});
+  const measured = { pictures: shown(real, trained), facts, seed, device, options: own };
+  const measurer = await compileMeasures(family, config, params, measured);
   const measures = (await measurer?.run(params)) ?? {};
   await measurer?.dispose();
   const named = namedMeasures(measures, { ...commonNames, ...family.measureNames });

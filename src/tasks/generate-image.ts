@@ -38,13 +38,19 @@ export function generateImageRecipe<Config>(
 ): Recipe<Given, TrainedImageModel> {
   refuseTwice(family.options.shape, trainingOptions.shape);
   refuseTwice(family.sampling.shape, sampleOptions.shape);
+  const evaluation = family.evaluation?.shape ?? {};
+  refuseTwice(evaluation, evaluateOptions.shape);
   const options = trainingOptions.extend(family.options.shape);
   const recipe: Recipe<Given, TrainedImageModel> = {
     name: `${family.name}/generate-image`,
     summary,
     options,
     presets,
-    abilities: { sample: sampleOptions.extend(family.sampling.shape), evaluate: evaluateOptions, inspect: inspectOptions },
+    abilities: {
+      sample: sampleOptions.extend(family.sampling.shape),
+      evaluate: evaluateOptions.extend(evaluation),
+      inspect: inspectOptions,
+    },
     async train(given, context) {
       return trainRun(family, recipe.name, await resolveOptions(presetOptions(recipe, context.preset), given), context);
     },

@@ -114,6 +114,8 @@ export interface ImageFamily<Config = unknown> {
   readonly options: z.ZodObject;
   /** What a user may choose in sampling, each with a default and described. */
   readonly sampling: z.ZodObject;
+  /** What a user may choose in evaluation, each with a default and described; nothing unless told. */
+  readonly evaluation?: z.ZodObject;
   /** Whether its sampler can start from pictures: to change them, or to make masked parts anew. */
   readonly startsFrom: boolean;
   /**
@@ -126,18 +128,20 @@ export interface ImageFamily<Config = unknown> {
   objectives(config: Config): readonly ImageObjective[];
   /**
    * Traced: sums and counts over held-out pictures, by the key of a measure. `mask` is float32 [B], 0 for pictures that only fill
-   * up the batch. Likelihoods are nats per picture; the task adds bits per dimension to the measure `nats`.
+   * up the batch. Likelihoods are nats per picture; the task adds bits per dimension to the measure `nats`. `options` are those of
+   * `evaluation`; there are none while training, where measures should take little time.
    */
   measure?(
     config: Config,
     params: Tree<Tensor>,
     batch: Pictures<Tensor> & { readonly mask: Tensor },
     key: TracedKey,
+    options: Options | undefined,
   ): Readonly<Record<string, Counted>>;
   /** What the measures are called, for people. */
   readonly measureNames: Readonly<Record<string, string>>;
   /** The measure that decides which parameters are the best (lower is better); the newest are, unless told. */
-  readonly score?: string;
+  readonly score?: string | ((config: Config) => string);
   /** Compiles a sampler. Of `params`, only shapes matter. */
   openSampler(config: Config, params: Tree<NdArray>, settings: SamplerSettings): Promise<PictureSampler>;
   /** Pictures of the model at work, and figures that need no picture. */

@@ -1,6 +1,7 @@
 /** Tasks: what a user asks for. Recipes train; models opened from a run sample, are evaluated, inspected and exported. */
 export type { Backbone, SequenceSizes } from "./backbone.ts";
 export { type TransformerOptions, transformerBackbone } from "./backbones/transformer.ts";
+export { type VaeOptions, vaeFamily } from "./families/vae.ts";
 export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";
 export type { GivenAudioSampleOptions, TrainingOptions as AudioTrainingOptions } from "./generate-audio-options.ts";
 export type { TrainedAudioModel } from "./generate-audio-trained.ts";
@@ -43,5 +44,6 @@ export {
 } from "./recipe.ts";
 export { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
 export { type TransformerLanguageModelOptions, transformerLanguageModel } from "./recipes/transformer-language-model.ts";
+export { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
 export { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
 export { findRecipe, openModel, recipeOf, recipes } from "./recipes.ts";

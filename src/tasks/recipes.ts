@@ -4,9 +4,15 @@ import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
+import { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
 import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
 
-export const recipes: readonly Recipe[] = [transformerLanguageModel, waveNetGenerateAudio, pixelCnnGenerateImage];
+export const recipes: readonly Recipe[] = [
+  pixelCnnGenerateImage,
+  transformerLanguageModel,
+  vaeGenerateImage,
+  waveNetGenerateAudio,
+];
 
 /**
  * The recipe of that name.
