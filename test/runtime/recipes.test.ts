@@ -70,6 +70,7 @@ const tasks: Readonly<Record<string, Task>> = {
 /** What keeps a family small, by recipe. */
 const small: Readonly<Record<string, Options>> = {
   "transformer/language-model": { layers: 1, heads: 2, width: 16 },
+  "vae/generate-image": { filters: 4, hidden: 8, latent: 3 },
   "wavenet/generate-audio": {},
   "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
 };
