@@ -22,7 +22,7 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gpt2, ops, optimizers, pixelcnn, transformer, vae, wavenet
+from fixtures import gpt2, ops, optimizers, pixelcnn, transformer, unet, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
@@ -31,6 +31,7 @@ PARTS = {
     "optimizers": optimizers.write,
     "pixelcnn": pixelcnn.write,
     "transformer": transformer.write,
+    "unet": unet.write,
     "vae": vae.write,
     "wavenet": wavenet.write,
 }
