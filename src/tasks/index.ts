@@ -42,6 +42,7 @@ export {
   type TrainedModel,
   type TrainResult,
 } from "./recipe.ts";
+export { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
 export { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
 export { type TransformerLanguageModelOptions, transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 export { vaeGenerateImage } from "./recipes/vae-generate-image.ts";

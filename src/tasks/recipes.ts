@@ -2,6 +2,7 @@
 import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
+import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 import { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
@@ -9,6 +10,7 @@ import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
 
 export const recipes: readonly Recipe[] = [
   pixelCnnGenerateImage,
+  diffusionGenerateImage,
   transformerLanguageModel,
   vaeGenerateImage,
   waveNetGenerateAudio,
