@@ -248,9 +248,9 @@ export function predict(
   return forward(network, params, x, said, { key });
 }
 
-/** Places [B], one in each of B equal parts of the schedule, so that every batch sees all of it. */
+/** Places [B] spread evenly over the schedule, and so those of the first few, by steps of the golden ratio from a random start. */
 export function spreadPlaces(key: TracedKey, count: number): Tensor {
-  return mod(add(mul(arange(count, "float32"), 1 / count), uniform(key, [1])), 1);
+  return mod(add(mul(arange(count, "float32"), (Math.sqrt(5) - 1) / 2), uniform(key, [1])), 1);
 }
 
 export interface LossInputs {

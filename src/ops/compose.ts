@@ -70,8 +70,19 @@ export const softplus: (x: Tensor) => Tensor = customVjp(
   (x, ct) => [mul(ct, sigmoid(x))],
 );
 
-/** x · sigmoid(x), also called swish (Ramachandran et al. 2017). */
-export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x));
+/**
+ * x · sigmoid(x), also called swish (Ramachandran et al. 2017).
+ *
+ * With s = sigmoid(x) and y = x s the slope is s + y (1 - s) = y + s (1 - y): four passes over x on the way back.
+ */
+export const silu: (x: Tensor) => Tensor = customVjp(
+  (x: Tensor) => {
+    const s = sigmoid(x);
+    const y = mul(x, s);
+    return { value: y, residuals: { s, y } };
+  },
+  ({ s, y }, ct) => [mul(ct, add(y, mul(s, sub(1, y))))],
+);
 
 /**
  * Gaussian error linear unit x · Φ(x) (Hendrycks & Gimpel 2016), exact.
