@@ -33,6 +33,7 @@ import {
   full,
   gather,
   greater,
+  greaterEqual,
   less,
   log,
   maximum,
@@ -301,10 +302,10 @@ export function loss(config: DiffusionConfig, params: UNetParams, images: Tensor
  *
  *   Σ_i ½ (SNR_(i-1) - SNR_i) |x0 - x̂0(x_i)|²  +  -log p(x0 | x_1)  +  KL(q(x_T | x0) | N(0, 1))
  *
- * which is the bound of Ho et al. with the smaller of their variances, as Kingma et al. write it. One level i is drawn per picture,
- * spread over the batch, and its term counted as often as there are terms. p(x0 | x_1) is a Gaussian around x̂0, as wide as
- * the noise of x_1, its mass in each of 256 bins; x̂0 is held between -1 and 1. A flow is bounded by the diffusion with the same α
- * and σ, from σ = 0.01 on. The black around pictures counts too, so that the bound holds for them as well.
+ * which is the bound of Ho et al. with the smaller of their variances, as Kingma et al. write it. One level i is drawn per picture and
+ * its term divided by its chance: in proportion to (SNR_(i-1) - SNR_i) / (1 + SNR_i), about as large as the terms are. p(x0 | x_1) is
+ * a Gaussian around x̂0, as wide as the noise of x_1, its mass in each of 256 bins; x̂0 is held between -1 and 1. A flow is bounded by
+ * the diffusion with the same α and σ, from σ = 0.01 on. The black around pictures counts too, so that the bound holds for them.
  *
  * @param x0 pictures of 256 values on the canvas [B, C, H, W]
  */
@@ -324,13 +325,19 @@ export function boundOnNats(config: DiffusionConfig, params: UNetParams, x0: Ten
     const F = predict(config, params, x, reshape(time, [-1]), labels);
     return clamp(add(mul(x, ofX), mul(F, ofF)), -1, 1);
   };
-  const terms = levels.length - 1;
-  const spread = floor(mul(spreadPlaces(key.fold("levels"), count), terms)); // 0 … terms - 1, up to rounding
-  const index = cast(add(clamp(spread, 0, terms - 1), 1), "int32"); // [B]: 1 … T - 1
-  const ratio = ({ alpha, sigma }: Level): number => (alpha / sigma) ** 2;
-  const [lost] = lookUp(levels, index, [
-    (level, i) => (i === 0 ? 0 : (terms / 2) * (ratio(levels[i - 1] as Level) - ratio(level))),
-  ]) as [Tensor];
+  const ratios = levels.map(({ alpha, sigma }) => (alpha / sigma) ** 2);
+  const weights = ratios.map((ratio, k) => (k === 0 ? 0 : ((ratios[k - 1] as number) - ratio) / (1 + ratio)));
+  const total = weights.reduce((a, b) => a + b);
+  let below = 0;
+  const reached = Float32Array.from(weights, (weight) => {
+    below += weight / total;
+    return below;
+  });
+  const chances = reshape(spreadPlaces(key.fold("levels"), count), [count, 1]);
+  const passed = cast(greaterEqual(chances, constant({ dtype: "float32", shape: [1, levels.length], data: reached })), "int32");
+  const index = minimum(sum(passed, 1), levels.length - 1); // [B]: 1 … T - 1
+  // ½ (SNR_(i-1) - SNR_i) divided by the chance of i.
+  const [lost] = lookUp(levels, index, [(_, k) => (total / 2) * (1 + (ratios[k] as number))]) as [Tensor];
   const middle = mul(reshape(lost, [-1]), sum(square(sub(x0, guess("middle", index))), [1, 2, 3]));
 
   const first = levels[0] as Level;
