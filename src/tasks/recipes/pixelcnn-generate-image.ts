@@ -3,7 +3,7 @@ import { pixelCnnFamily } from "../families/pixelcnn.ts";
 import { generateImageRecipe } from "../generate-image.ts";
 import type { Options } from "../recipe.ts";
 
-/** What every preset starts from. */
+/** What every preset starts from: what the digits need, which have 17 levels of grey. */
 const base: Options = {
   fit: "crop",
   flip: false,
