@@ -37,6 +37,7 @@ import {
   normal,
   relu,
   reshape,
+  round,
   sigmoid,
   split,
   square,
@@ -216,9 +217,11 @@ export function init(config: VaeConfig, key: Key): VaeParams<NdArray> {
   };
 }
 
-/** What the model sees of pictures: black and white from above one half on where its output is binary. */
-export const seen = ({ output }: VaeConfig, images: Tensor): Tensor =>
-  output === "binary" ? cast(greater(images, 0.5), "float32") : images;
+/** What the model sees of pictures: black and white from above one half on, or the nearest of its levels (bytes are 256). */
+export function seen({ output, levels }: VaeConfig, images: Tensor): Tensor {
+  if (output === "binary") return cast(greater(images, 0.5), "float32");
+  return output === "gaussian" || levels === 256 ? images : mul(round(mul(images, levels - 1)), 1 / (levels - 1));
+}
 
 /**
  * The latents that a picture may come from.

@@ -28,7 +28,8 @@ import { inspectVae } from "./vae-inspect.node.ts";
 const options = z.strictObject({
   output: z
     .enum(["binary", "logistic", "gaussian"])
-    .describe("a pixel is black or white from above one half on, one of 256 values, or any number (its likelihood is a density)"),
+    .describe("a pixel is white or not, from above one half on, one of `levels` values, or any number (its likelihood is a density)"),
+  levels: z.int().min(2).max(256).describe("logistic: how many values a pixel can have; 256 for bytes"),
   network: z.enum(["conv", "mlp"]).describe("convolutions that halve the picture, or fully connected layers only"),
   filters: count.describe("channels of the first convolution; each further one doubles them"),
   halvings: count.optional().describe("convolutions on each side; as many as leave 4 pixels unless set"),
@@ -65,7 +66,7 @@ export const vaeFamily: ImageFamily<VaeConfig> = {
   configure(given: Options, sizes: ImageSizes) {
     const own = given as VaeOptions; // checked by the task
     const halvings = own.halvings ?? likelyHalvings(sizes.height, sizes.width);
-    const config: VaeConfig = { ...sizes, ...own, halvings, levels: 256 };
+    const config: VaeConfig = { ...sizes, ...own, halvings };
     checkConfig(config);
     return config;
   },

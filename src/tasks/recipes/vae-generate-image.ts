@@ -10,6 +10,7 @@ const base: Options = {
   validation: 0.1,
   conditional: false,
   output: "logistic",
+  levels: 256,
   network: "conv",
   filters: 32,
   layers: 1,
