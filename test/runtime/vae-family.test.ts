@@ -121,7 +121,18 @@ it("calls a density a density: it has no bits per dimension", async () => {
 
 it("warns of posterior collapse, once, after beta has risen", () => {
   const config = vaeFamily.configure(
-    { output: "binary", levels: 256, network: "conv", filters: 4, layers: 0, hidden: 8, latent: 2, beta: 1, betaWarmup: 150, freeBits: 0 },
+    {
+      output: "binary",
+      levels: 256,
+      network: "conv",
+      filters: 4,
+      layers: 0,
+      hidden: 8,
+      latent: 2,
+      beta: 1,
+      betaWarmup: 150,
+      freeBits: 0,
+    },
     { channels: 1, height: 8, width: 8, classes: 0 },
   );
   const told = (kl: (step: number) => number) => {

@@ -28,7 +28,9 @@ import { inspectVae } from "./vae-inspect.node.ts";
 const options = z.strictObject({
   output: z
     .enum(["binary", "logistic", "gaussian"])
-    .describe("a pixel is white or not, from above one half on, one of `levels` values, or any number (its likelihood is a density)"),
+    .describe(
+      "a pixel is white or not, from above one half on, one of `levels` values, or any number (its likelihood is a density)",
+    ),
   levels: z.int().min(2).max(256).describe("logistic: how many values a pixel can have; 256 for bytes"),
   network: z.enum(["conv", "mlp"]).describe("convolutions that halve the picture, or fully connected layers only"),
   filters: count.describe("channels of the first convolution; each further one doubles them"),
