@@ -4,6 +4,7 @@
 The fixtures are committed, so the test suite needs no Python. Run this only to change them:
 
     apt-get install python3-torch libopenblas0-openmp     # Debian 12 ships PyTorch 1.13
+    apt-get install python3-scipy python3-sklearn         # for the part "metrics"
     /usr/bin/python3 scripts/make-fixtures.py             # everything, about a minute
     /usr/bin/python3 scripts/make-fixtures.py ops gpt2    # only these parts
 
@@ -22,11 +23,12 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gpt2, ops, optimizers, pixelcnn, transformer, unet, vae, wavenet
+from fixtures import gpt2, metrics, ops, optimizers, pixelcnn, transformer, unet, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
     "gpt2": gpt2.write,
+    "metrics": metrics.write,
     "ops": ops.write,
     "optimizers": optimizers.write,
     "pixelcnn": pixelcnn.write,

@@ -1,6 +1,8 @@
 /** Scores of what models make. */
 
 export { logSpectralDistance, multiResolutionDistance } from "./audio.ts";
+export { frechetDistance, type Gaussian, gaussianDistance, gaussianOf } from "./frechet.ts";
+export { type KernelDistance, type KernelDistanceOptions, kernelDistance } from "./kernel-distance.ts";
 export {
   bitsPer,
   type LanguageScores,
@@ -10,3 +12,4 @@ export {
   type ScoredText,
   sumScored,
 } from "./language.ts";
+export { type ManifoldScores, manifoldScores } from "./manifolds.ts";
