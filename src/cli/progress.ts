@@ -129,6 +129,9 @@ function announce(terminal: Terminal, event: TrainEvent): void {
       if (event.text !== undefined) terminal.say(`\n${indent(event.text)}\n`);
       else terminal.say(`${pc.dim(`step ${event.step}`)}  ${shownPath(event.file)}`);
       break;
+    case "note":
+      terminal.say(pc.dim(event.message));
+      break;
     case "warning":
       terminal.warn(event.message);
       break;

@@ -10,3 +10,6 @@ function cacheFolder(environment: Readonly<Record<string, string | undefined>> =
 
 /** The folder of one fetched data set. */
 export const dataFolder = (name: string): string => join(cacheFolder(), "data", name);
+
+/** The folder of classifiers that Heptagen has trained to compare pictures by. */
+export const classifierFolder = (): string => join(cacheFolder(), "classifiers");

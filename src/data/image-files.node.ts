@@ -46,9 +46,8 @@ const namedBad = 10;
  */
 export async function readImages(options: ImageSourceOptions = {}): Promise<ImageDataset> {
   checkNumbers(options);
-  const names = typeof options.data === "string" ? [options.data] : (options.data ?? ["digits"]);
-  const lists: PictureList[] = [];
-  for (const name of names) lists.push(await (namedImages(name) ?? (() => listPictures(name, options)))());
+  const names = namesOf(options);
+  const lists = await listAll(options);
   const all = lists.flatMap(({ pictures }) => pictures);
   const classes = classesOf(lists, all);
   const chosen = spread(all, options.limit);
@@ -82,6 +81,36 @@ export async function readImages(options: ImageSourceOptions = {}): Promise<Imag
     skipped: bad,
   });
 }
+
+/** Pictures whose sizes are looked at. */
+const sizedPictures = 1000;
+
+/**
+ * The size that pictures have of their own.
+ *
+ * @returns undefined where they differ
+ * @throws HeptagenError as `readImages`
+ */
+export async function nativeSize(
+  options: ImageSourceOptions = {},
+): Promise<{ readonly height: number; readonly width: number } | undefined> {
+  const chosen = spread(
+    (await listAll(options)).flatMap(({ pictures }) => pictures),
+    sizedPictures,
+  );
+  const sizes = (await mapGood(chosen, [], pictureSize)).map(({ value }) => value);
+  const [first] = sizes;
+  return first && sizes.every(({ height, width }) => height === first.height && width === first.width) ? first : undefined;
+}
+
+/** The sources that options name. */
+async function listAll(options: ImageSourceOptions): Promise<PictureList[]> {
+  const lists: PictureList[] = [];
+  for (const name of namesOf(options)) lists.push(await (namedImages(name) ?? (() => listPictures(name, options)))());
+  return lists;
+}
+
+const namesOf = ({ data }: ImageSourceOptions): readonly string[] => (typeof data === "string" ? [data] : (data ?? ["digits"]));
 
 function checkNumbers({ size, limit, channels }: ImageSourceOptions): void {
   for (const [name, value] of Object.entries({ size, limit })) {

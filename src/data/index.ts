@@ -26,6 +26,7 @@ export {
   type TokenBatch,
   type WindowOptions,
 } from "./batches.ts";
+export { classifierFolder } from "./cache-folder.node.ts";
 export {
   type ImageBatch,
   type ImageDataset,
@@ -36,9 +37,10 @@ export {
   type SkippedFile,
   splitImages,
 } from "./image-dataset.ts";
-export { type ImageSourceOptions, readImages } from "./image-files.node.ts";
+export { type ImageSourceOptions, nativeSize, readImages } from "./image-files.node.ts";
 export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
 export type { Fit } from "./picture-decoder.node.ts";
+export { exactResampler } from "./resample.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
 export { encodeTexts, sha256, splitTexts, type TokenDataset, tokenDataset } from "./token-dataset.ts";
 export {

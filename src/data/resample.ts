@@ -15,20 +15,34 @@ interface Span {
 /** How to weigh input pixels: for each output pixel the first input pixel and the weights from there; none for what stays black. */
 type Weights = readonly { readonly first: number; readonly weights: readonly number[] }[];
 
+/** Height and width in pixels. */
+interface Sides {
+  readonly height: number;
+  readonly width: number;
+}
+
 /**
  * A function that brings pictures [height, width] to [size, size].
  *
  * @param fit "crop" cuts the middle square out, "pad" puts the whole on black, "stretch" distorts
  */
-export function resampler(
-  { height, width }: { readonly height: number; readonly width: number },
-  size: number,
-  fit: "crop" | "pad" | "stretch",
-): (pixels: Uint8Array) => Uint8Array {
+export function resampler(from: Sides, size: number, fit: "crop" | "pad" | "stretch"): (pixels: Uint8Array) => Uint8Array {
+  const resample = weigher(from, size, fit);
+  return (pixels) => resample(pixels, new Uint8Array(size * size), 0.5);
+}
+
+/** As `resampler`, but what comes out is not rounded. */
+export function exactResampler(from: Sides, size: number, fit: "crop" | "pad" | "stretch"): (pixels: Uint8Array) => Float32Array {
+  const resample = weigher(from, size, fit);
+  return (pixels) => resample(pixels, new Float32Array(size * size), 0);
+}
+
+/** A function that fills `out` with weighted sums; `bias` is added to each, for what rounds down. */
+function weigher({ height, width }: Sides, size: number, fit: "crop" | "pad" | "stretch") {
   const side = fit === "crop" ? Math.min(height, width) : Math.max(height, width);
   const axis = (length: number) => (fit === "stretch" ? whole(length, size) : square(length, side, size));
   const [down, across] = [weightsOf(axis(height), size), weightsOf(axis(width), size)];
-  return (pixels) => {
+  return <Out extends Uint8Array | Float32Array>(pixels: Uint8Array, out: Out, bias: number): Out => {
     const wide = new Float32Array(height * size);
     for (let y = 0; y < height; y++)
       across.forEach(({ first, weights }, x) => {
@@ -36,10 +50,9 @@ export function resampler(
         for (let i = 0; i < weights.length; i++) sum += (weights[i] as number) * (pixels[y * width + first + i] as number);
         wide[y * size + x] = sum;
       });
-    const out = new Uint8Array(size * size);
     down.forEach(({ first, weights }, y) => {
       for (let x = 0; x < size; x++) {
-        let sum = 0.5; // rounds
+        let sum = bias;
         for (let i = 0; i < weights.length; i++) sum += (weights[i] as number) * (wide[(first + i) * size + x] as number);
         out[y * size + x] = sum;
       }

@@ -11,6 +11,16 @@ export interface SessionOptions {
   readonly threads?: number;
   /** Writes ONNX Runtime's profile to files with this prefix. */
   readonly profile?: string;
+  /** Whether another program wrote the model: it is then loaded as it is. */
+  readonly foreign?: boolean;
+}
+
+/** What goes into or comes out of a graph. A dimension that is not fixed has a name, or is -1. */
+export interface Port {
+  readonly name: string;
+  /** As ONNX Runtime calls it; undefined for what is no tensor. */
+  readonly dtype: string | undefined;
+  readonly shape: readonly (number | string)[];
 }
 
 /** What onnxruntime-node says on meeting the end mark. (One that could hand it over would only be slower.) */
@@ -54,10 +64,10 @@ export class Session {
    *
    * @throws HeptagenError `runtime/load` with ONNX Runtime's reason
    */
-  static async create(model: Uint8Array, { device, threads, profile }: SessionOptions): Promise<Session> {
+  static async create(model: Uint8Array, { device, threads, profile, foreign = false }: SessionOptions): Promise<Session> {
     const ort = await loadRuntime(device);
     if (device === "wasm" && threads) ort.env.wasm.numThreads = threads;
-    const marked = device === "cpu" && isNative(device);
+    const marked = device === "cpu" && isNative(device) && !foreign;
     try {
       const options = {
         executionProviders: [device],
@@ -113,6 +123,16 @@ export class Session {
       }
     }
     return arrays;
+  }
+
+  /** The graph's inputs and outputs; of a foreign model, since our own has others besides. */
+  get ports(): { readonly inputs: readonly Port[]; readonly outputs: readonly Port[] } {
+    const port = (value: InferenceSession.ValueMetadata): Port => ({
+      name: value.name,
+      dtype: value.isTensor ? value.type : undefined,
+      shape: value.isTensor ? value.shape : [],
+    });
+    return { inputs: this.#session.inputMetadata.map(port), outputs: this.#session.outputMetadata.map(port) };
   }
 
   /** Frees the graph and writes the profile, if one was asked for. */

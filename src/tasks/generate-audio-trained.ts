@@ -44,7 +44,16 @@ import {
 import { checkUnchanged, compileLikelihood, measureNames } from "./generate-audio-train.ts";
 import type { ImageGraph } from "./image-family.ts";
 import { parseOptions } from "./options.ts";
-import type { Measure, OpenContext, Options, Recipe, SampleEvent, TrainedModel } from "./recipe.ts";
+import {
+  checkStop,
+  type EvaluateContext,
+  type Measure,
+  type OpenContext,
+  type Options,
+  type Recipe,
+  type SampleEvent,
+  type TrainedModel,
+} from "./recipe.ts";
 import { curvesOf, namedMeasures, parametersOf } from "./training.ts";
 
 /** Held-out sounds that a made one is compared with, and others that they are compared with themselves, at most. */
@@ -97,7 +106,7 @@ export function trainedAudioModel(recipe: Recipe, loaded: LoadedAudioModel): Tra
     rate: trained.rate,
     sample: (given) => writeSamples(loaded, parseOptions("sample", sampleOptions, given)),
     sounds: (given = {}) => allSounds(loaded, parseOptions("sample", sampleOptions, given)),
-    evaluate: (given) => evaluate(loaded, parseOptions("eval", evaluateOptions, given)),
+    evaluate: (given, context = {}) => evaluate(loaded, parseOptions("eval", evaluateOptions, given), context),
     async inspect(given) {
       const options = parseOptions("inspect", inspectOptions, given);
       const folder = options.out ?? run.path("inspect");
@@ -206,7 +215,7 @@ async function ownClips({ run, options, facts }: LoadedAudioModel): Promise<{ he
   return { held: dataset.validation.length > 0 ? dataset.validation : dataset.train, learnt: dataset.train };
 }
 
-async function evaluate(loaded: LoadedAudioModel, options: EvaluateOptions): Promise<Measure[]> {
+async function evaluate(loaded: LoadedAudioModel, options: EvaluateOptions, context: EvaluateContext): Promise<Measure[]> {
   const { config, params, device, facts, options: trained } = loaded;
   const { data, skipBad } = options;
   const clips =
@@ -222,7 +231,7 @@ async function evaluate(loaded: LoadedAudioModel, options: EvaluateOptions): Pro
   const samples = clips.reduce((sum, clip) => sum + clip.samples.length, 0);
   return [
     ...namedMeasures(measures, measureNames),
-    ...(options.clips > 0 ? await spectralMeasures(loaded, clips, options) : []),
+    ...(options.clips > 0 ? await spectralMeasures(loaded, clips, options, context) : []),
     { key: "samples", name: "samples", value: samples },
   ];
 }
@@ -246,7 +255,12 @@ function checkLabels(clips: readonly Clip[], known: readonly string[]): void {
  * sounds are from the nearest that it makes (so neither noise in the middle of everything nor one good sound made again and again
  * is near). Beside it stands how far held-out sounds are from the nearest of the others: real sound from real sound.
  */
-async function spectralMeasures(loaded: LoadedAudioModel, clips: readonly Clip[], options: EvaluateOptions): Promise<Measure[]> {
+async function spectralMeasures(
+  loaded: LoadedAudioModel,
+  clips: readonly Clip[],
+  options: EvaluateOptions,
+  context: EvaluateContext,
+): Promise<Measure[]> {
   const { config, params, device, facts, options: trained } = loaded;
   const { clips: count, seconds, temperature, seed } = options;
   const length = Math.max(1024, Math.round(seconds * trained.rate));
@@ -266,6 +280,8 @@ async function spectralMeasures(loaded: LoadedAudioModel, clips: readonly Clip[]
       const request = { count: 1, length, temperature, seed: seed + i, labels, features: like };
       const [values] = await wholeSounds(writer.write(params, request));
       made.push(decodeSamples(config, values as Int32Array));
+      context.onEvent?.({ kind: "progress", what: "making sounds", done: (i + 1) / count });
+      checkStop(context);
     }
   } finally {
     await writer.dispose();
@@ -282,7 +298,7 @@ async function spectralMeasures(loaded: LoadedAudioModel, clips: readonly Clip[]
     const value = paired
       ? average(made.map((sound, i) => between(sound, real[i % real.length] as Float32Array)))
       : (average(made.map((sound) => nearest(sound, real))) + average(real.map((sound) => nearest(sound, made)))) / 2;
-    measured.push({ key: name, name: words, value });
+    measured.push({ key: name, name: words, value, better: "lower" });
     if (paired || real.length < 2) continue;
     const apart = real.map((sound, i) =>
       nearest(

@@ -30,6 +30,7 @@ export function generateAudioRecipe(
     summary,
     options: trainingOptions,
     presets,
+    sampleFile: ".wav",
     abilities: { sample: sampleOptions, evaluate: evaluateOptions, inspect: inspectOptions },
     async train(given, context) {
       const preset = presetOptions(recipe, context.preset);

@@ -1,10 +1,10 @@
 /** The pictures of a run: read, checked, split; and pictures between bytes and numbers. */
-import { type ImageDataset, readImages, splitImages } from "../data/index.ts";
+import { type ImageDataset, nativeSize, readImages, splitImages } from "../data/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import type { TrainingOptions } from "./generate-image-options.ts";
 import type { ImageSizes } from "./image-family.ts";
-import type { Options } from "./recipe.ts";
+import type { EvaluateContext, Options } from "./recipe.ts";
 
 /** What a run remembers of its pictures: enough to use the model without them. */
 export interface PictureFacts {
@@ -71,6 +71,28 @@ export async function preparePictures(options: TrainingOptions): Promise<Prepare
     );
   }
   return { train, validation, skipped, facts: { source, fingerprint, count, channels, height, width, classes } };
+}
+
+/** Largest side of the pictures that a classifier of features sees. */
+const largestSide = 64;
+/** Most pictures that it is trained on. */
+const mostLabelled = 60_000;
+
+/**
+ * Labelled pictures as a classifier of features is to see them: at their own size if all are of one square size up to 64, else
+ * brought to a square as the run brings its own.
+ */
+export async function labelledPictures(
+  { data, column, labelColumn, skipBad, fit }: TrainingOptions,
+  features: TrainingOptions["data"],
+  { onEvent }: EvaluateContext,
+): Promise<ImageDataset> {
+  const source = { data: features ?? data, column, labelColumn, skipBad };
+  const native = await nativeSize(source);
+  const side = Math.min(largestSide, native?.height ?? largestSide, native?.width ?? largestSide);
+  const set = await readImages({ ...source, size: side, fit, limit: mostLabelled });
+  onEvent?.({ kind: "note", message: `comparing pictures by a classifier of ${set.source} at ${side} × ${side}` });
+  return set;
 }
 
 /** Pictures as a model is shown them: without classes, if it does not know any. */

@@ -30,6 +30,13 @@ export const trainingOptions = z.strictObject({
   batch: count.describe("pictures per step"),
   ...optimization,
   samplePictures: count.describe("pictures on each sample sheet during training"),
+  fidPictures: z
+    .int()
+    .min(10)
+    .optional()
+    .describe(
+      "pictures to make at each evaluation for FID, which decides about the best model where nothing else does; none unless set",
+    ),
 });
 export type TrainingOptions = z.output<typeof trainingOptions>;
 
@@ -52,6 +59,19 @@ export type SampleOptions = z.output<typeof sampleOptions>;
 export const evaluateOptions = z.strictObject({
   data: files.optional().describe("pictures to evaluate on; the run's own validation split unless set"),
   ...pictures,
+  samples: z
+    .int()
+    .min(0)
+    .optional()
+    .describe("pictures to make for FID, KID, precision and recall; 2,000 unless set, 0 to leave these out"),
+  features: files
+    .optional()
+    .describe("labelled pictures to train the classifier on that FID takes its features from; the run's own unless set"),
+  inception: z.string().optional().describe("an ONNX file of the Inception network, for the standard FID as well"),
+  inceptionInput: z
+    .enum(["unit", "signed", "bytes"])
+    .default("unit")
+    .describe("what that file takes: 0 to 1 (pytorch-fid's module), -1 to 1, or 0 to 255 (torch-fidelity's)"),
   seed: z.int().default(0).describe("the same seed draws the same random numbers"),
 });
 

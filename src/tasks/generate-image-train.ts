@@ -37,6 +37,7 @@ import {
   sizesOf,
   toBytes,
 } from "./generate-image-data.ts";
+import { openTrainingFid } from "./generate-image-fid.ts";
 import type { TrainingOptions } from "./generate-image-options.ts";
 import type { ImageFamily, PictureSampler } from "./image-family.ts";
 import { sheetOf } from "./picture-sheet.node.ts";
@@ -52,6 +53,7 @@ const measuredAtOnce = 128;
 export const commonNames: Readonly<Record<string, string>> = {
   nats: "nats per picture",
   bitsPerDimension: "bits per dimension",
+  fid: "FID",
 };
 
 /** Trains a new run. */
@@ -165,6 +167,21 @@ async function trainOn<Config>(
     // Without the signal: an interruption waits for the sheet, which a resumed run would lack otherwise.
     return sampler.run(weights, { seed: drawn, labels: labels(samplePictures) });
   };
+  const real = validation.count > 0 ? validation : train;
+  const { fidPictures } = options;
+  const fid =
+    fidPictures === undefined
+      ? undefined
+      : await openTrainingFid({ ...options, fidPictures }, { real, facts, draw, device: target }, onEvent);
+  const measured = (family.measure !== undefined && validation.count > 0) || fid !== undefined;
+  const evaluate = async (weights: Tree<NdArray>) => {
+    if (validation.count > 0) {
+      measurer ??= await compileMeasures(family, config, weights, { pictures: validation, facts, seed, device: target });
+    }
+    const measures = { ...(await measurer?.run(weights)), ...(fid && { fid: await fid.of(weights) }) };
+    const deciding = score ?? (fid && "fid");
+    return { measures, ...(deciding !== undefined && { score: (measures as Record<string, number>)[deciding] ?? Number.NaN }) };
+  };
   const training: Training<ImageBatch> = {
     params,
     objectives: family.objectives(config).map(({ rate = 1, ...objective }) => ({
@@ -175,14 +192,7 @@ async function trainOn<Config>(
     })),
     batch: imageBatches(train, batch, fold(root, "batches"), { flip: options.flip }),
     unitsPerBatch: batch,
-    ...(family.measure &&
-      validation.count > 0 && {
-        async evaluate(weights) {
-          measurer ??= await compileMeasures(family, config, weights, { pictures: validation, facts, seed, device: target });
-          const measures = (await measurer?.run(weights)) ?? {};
-          return { measures, ...(score !== undefined && { score: measures[score] ?? Number.NaN }) };
-        },
-      }),
+    ...(measured && { evaluate: (weights) => evaluate(weights) }),
     async sample(weights, step) {
       const images = await draw(weights, seed);
       const name = `step-${String(step).padStart(8, "0")}.png`;
@@ -213,6 +223,7 @@ async function trainOn<Config>(
   } finally {
     await measurer?.dispose();
     await sampler?.dispose();
+    await fid?.dispose();
   }
 }
 

@@ -1,7 +1,7 @@
 /** A trained image model: opened from a run, then sampled, evaluated, inspected and exported. */
 import { mkdir } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
-import { type ImageDataset, readImages } from "../data/index.ts";
+import { readImages } from "../data/index.ts";
 import type { Device } from "../runtime/index.ts";
 import { openRun, type Run, restoreTree, writeFileAtomically } from "../train/index.ts";
 import { HeptagenError } from "../util/errors.ts";
@@ -9,29 +9,20 @@ import type { NdArray } from "../util/ndarray.ts";
 import { key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
 import { exportGraphs } from "./export-graphs.ts";
-import {
-  labelsFor,
-  ownOptions,
-  type PictureFacts,
-  picturesOf,
-  preparePictures,
-  readSource,
-  shown,
-  toBytes,
-} from "./generate-image-data.ts";
+import { labelsFor, ownOptions, type PictureFacts, picturesOf, toBytes } from "./generate-image-data.ts";
+import { evaluateImages, validationPictures } from "./generate-image-evaluate.ts";
 import {
   type EvaluateOptions,
-  evaluateOptions,
   inspectOptions,
   type SampleOptions,
   sampleOptions,
   type TrainingOptions,
 } from "./generate-image-options.ts";
-import { checkUnchanged, commonNames, compileMeasures, configure, sheetOfImages } from "./generate-image-train.ts";
+import { configure, sheetOfImages } from "./generate-image-train.ts";
 import type { ImageFamily } from "./image-family.ts";
 import { parseOptions } from "./options.ts";
-import type { Measure, OpenContext, Options, Recipe, SampleEvent, TrainedModel } from "./recipe.ts";
-import { curvesOf, namedMeasures, parametersOf } from "./training.ts";
+import type { OpenContext, Options, Recipe, SampleEvent, TrainedModel } from "./recipe.ts";
+import { curvesOf, parametersOf } from "./training.ts";
 
 /** Pictures made at once. */
 const madeAtOnce = 64;
@@ -121,9 +112,14 @@ export function trainedImageModel<Config>(
       await mkdir(dirname(file), { recursive: true });
       yield* written(file, joinImages(made), labels, options);
     },
-    evaluate: (given) => {
-      const options = evaluateOptions.extend(family.evaluation?.shape ?? {});
-      return evaluate(family, loaded, parseOptions("eval", options, given) as EvaluateOptions & Options);
+    evaluate(given, context = {}) {
+      const options = parseOptions("eval", recipe.abilities.evaluate, given) as EvaluateOptions & Options;
+      const sampling = ownOptions(options, family.sampling.shape);
+      const make = async function* (numSamples: number, label: readonly string[]) {
+        const asked = parse({ ...sampling, numSamples, label, seed: options.seed });
+        for await (const { images } of batches(family, loaded, asked)) yield images;
+      };
+      return evaluateImages(family, loaded, options, make, context);
     },
     async inspect(given) {
       const { out, seed } = parseOptions("inspect", inspectOptions, given);
@@ -250,51 +246,6 @@ async function* written(
     await writeFileAtomically(single, await sheetOfImages(slice(images, i, 1), { scale: 1, gap: 0 }));
     yield { kind: "file", file: single, caption: labels[i] || `picture ${i + 1}` };
   }
-}
-
-async function evaluate<Config>(
-  family: ImageFamily<Config>,
-  loaded: LoadedImageModel<Config>,
-  options: EvaluateOptions & Options,
-): Promise<Measure[]> {
-  const { config, params, device, facts, options: trained } = loaded;
-  const { data, column, labelColumn, skipBad, limit, seed } = options;
-  const { channels, height, width } = facts;
-  const colours = channels === 1 ? "grey" : "rgb";
-  const real =
-    data === undefined
-      ? await validationPictures(loaded)
-      : await readSource({ ...trained, data, column, labelColumn, skipBad, limit, colours });
-  checkClasses(real, loaded);
-  if (real.height !== height || real.width !== width) {
-    const sizes = `${width} × ${height} pixels, got ${real.width} × ${real.height}`;
-    throw new HeptagenError("data/sizes", `eval: expected pictures of ${sizes}`, {
-      next: "Evaluate on pictures of the same size.",
-    });
-  }
-  const own = ownOptions(options, family.evaluation?.shape ?? {});
-  const measured = { pictures: shown(real, trained), facts, seed, device, options: own };
-  const measurer = await compileMeasures(family, config, params, measured);
-  const measures = (await measurer?.run(params)) ?? {};
-  await measurer?.dispose();
-  const named = namedMeasures(measures, { ...commonNames, ...family.measureNames });
-  return [...named, { key: "pictures", name: "pictures", value: real.count }];
-}
-
-/** A model that knows classes can be measured only on pictures of the same classes. */
-function checkClasses<Config>({ classes, source }: ImageDataset, { facts, options }: LoadedImageModel<Config>): void {
-  if (!options.conditional || classes.join() === facts.classes.join()) return;
-  throw new HeptagenError("data/classes", `${source}: expected the classes the model was trained on, got others`, {
-    facts: { expected: facts.classes, got: classes },
-    next: `It knows: ${facts.classes.join(", ")}. Name the folders of the pictures like that.`,
-  });
-}
-
-/** The validation pictures of a run, or all of it where it kept none apart. */
-async function validationPictures<Config>({ run, options, facts }: LoadedImageModel<Config>): Promise<ImageDataset> {
-  const prepared = await preparePictures(options);
-  checkUnchanged(prepared.facts, facts, run.folder);
-  return prepared.validation.count > 0 ? prepared.validation : prepared.train;
 }
 
 function split(images: NdArray, names: readonly string[]): MadePicture[] {

@@ -38,14 +38,16 @@ export function generateImageRecipe<Config>(
 ): Recipe<Given, TrainedImageModel> {
   refuseTwice(family.options.shape, trainingOptions.shape);
   refuseTwice(family.sampling.shape, sampleOptions.shape);
-  const evaluation = family.evaluation?.shape ?? {};
+  const evaluation = { ...family.sampling.shape, ...family.evaluation?.shape };
   refuseTwice(evaluation, evaluateOptions.shape);
+  refuseTwice(family.evaluation?.shape ?? {}, family.sampling.shape);
   const options = trainingOptions.extend(family.options.shape);
   const recipe: Recipe<Given, TrainedImageModel> = {
     name: `${family.name}/generate-image`,
     summary,
     options,
     presets,
+    sampleFile: ".png",
     abilities: {
       sample: sampleOptions.extend(family.sampling.shape),
       evaluate: evaluateOptions.extend(evaluation),

@@ -170,10 +170,10 @@ export function predictedText(
 function measuresOf(scored: ScoredText): Measure[] {
   const scores = languageScores(scored);
   return [
-    { key: "loss", name: "loss (nats per token)", value: scores.nats },
-    { key: "perplexity", name: "perplexity", value: scores.perplexity },
-    { key: "bitsPerCharacter", name: "bits per character", value: scores.bitsPerCharacter },
-    { key: "bitsPerByte", name: "bits per byte", value: scores.bitsPerByte },
+    { key: "loss", name: "loss (nats per token)", value: scores.nats, better: "lower" },
+    { key: "perplexity", name: "perplexity", value: scores.perplexity, better: "lower" },
+    { key: "bitsPerCharacter", name: "bits per character", value: scores.bitsPerCharacter, better: "lower" },
+    { key: "bitsPerByte", name: "bits per byte", value: scores.bitsPerByte, better: "lower" },
     { key: "tokens", name: "tokens", value: scored.tokens },
   ];
 }

@@ -21,6 +21,8 @@ export interface Recipe<Given extends object = Options, Model extends TrainedMod
   readonly presets: Readonly<Record<string, Preset>>;
   /** What a trained run takes when it samples, is evaluated and is inspected. */
   readonly abilities: { readonly sample: z.ZodObject; readonly evaluate: z.ZodObject; readonly inspect: z.ZodObject };
+  /** Ending of the files that samples are written to (option `out`): `.png`, `.wav`. Without one, samples are text. */
+  readonly sampleFile?: string;
   /**
    * Trains a new run.
    *
@@ -86,6 +88,8 @@ export type TrainEvent =
   | { readonly kind: "evaluation"; readonly step: number; readonly measures: readonly Measure[]; readonly best: boolean }
   | { readonly kind: "sample"; readonly step: number; readonly text?: string; readonly file: string }
   | { readonly kind: "checkpoint"; readonly step: number }
+  /** What is done besides training. */
+  | { readonly kind: "note"; readonly message: string }
   | { readonly kind: "warning"; readonly message: string };
 
 /** A number with a name. */
@@ -95,6 +99,8 @@ export interface Measure {
   /** For people: "bits per character". */
   readonly name: string;
   readonly value: number;
+  /** Which values are the better ones, where some are. */
+  readonly better?: "lower" | "higher";
 }
 
 export interface TrainResult {
@@ -106,12 +112,31 @@ export interface TrainResult {
   readonly measures: readonly Measure[];
 }
 
+/** What an evaluation tells, and what ends it early. */
+export interface EvaluateContext {
+  /** Ends the evaluation with `evaluate/interrupted`; nothing is left half done. */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: EvaluateEvent) => void;
+}
+
+/** What happens while a model is evaluated. */
+export type EvaluateEvent =
+  /** How much of something that takes long is done, from 0 to 1. */
+  | { readonly kind: "progress"; readonly what: string; readonly done: number }
+  /** What a user should know: what is done besides measuring, and what is not measured and why. */
+  | { readonly kind: "note"; readonly message: string };
+
+/** @throws HeptagenError `evaluate/interrupted` when the signal says so */
+export function checkStop({ signal }: Pick<EvaluateContext, "signal">): void {
+  if (signal?.aborted) throw new HeptagenError("evaluate/interrupted", "the evaluation was interrupted; nothing was stored");
+}
+
 /** A trained run, ready to use. Options are checked by the schemas of `Recipe.abilities`. */
 export interface TrainedModel {
   readonly recipe: Recipe;
   /** Samples as they are made, piece by piece. */
   sample(options: Options): AsyncIterable<SampleEvent>;
-  evaluate(options: Options): Promise<readonly Measure[]>;
+  evaluate(options: Options, context?: EvaluateContext): Promise<readonly Measure[]>;
   inspect(options: Options): Promise<Inspection>;
   /** Writes the model for other programs, into the run's folder unless told. */
   export(format: ExportFormat, out?: string): Promise<readonly ExportedFile[]>;

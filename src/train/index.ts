@@ -7,6 +7,7 @@ export type { Measurements } from "./checkpoint-files.node.ts";
 export type { Checkpoint, CheckpointContent, CheckpointFolder, Which } from "./checkpoints.node.ts";
 export { type Content, type Written, writeFileAtomically } from "./durable.node.ts";
 export { type Counted, compileEvaluation, type Evaluation, type Measure } from "./evaluate.ts";
+export { appendEvaluation, type EvaluationRecord, readEvaluations } from "./evaluations.node.ts";
 export { flatReports, type LoopEvent, type LoopOptions, type LoopResult, type Training, trainLoop } from "./loop.ts";
 export type { MetricsRecord, RunWarning } from "./metrics-log.node.ts";
 export { type ArraySpec, flattenParameters, restoreTree } from "./parameters.ts";

@@ -6,6 +6,7 @@
  *   model.safetensors   the best parameters so far (the last ones while none is best): what users take
  *   checkpoints/        model, optimizer and position together: what training resumes from (see `checkpoints.node.ts`)
  *   metrics.jsonl       one line per measurement (see `metrics-log.node.ts`)
+ *   evaluations.jsonl   one line per evaluation after training (see `evaluations.node.ts`)
  *   samples/            what the model made while it learned
  *   model.onnx          the exported model, once exported
  *
@@ -70,6 +71,7 @@ export const runFiles = {
   tokenizer: "tokenizer.json",
   model: "model.safetensors",
   metrics: "metrics.jsonl",
+  evaluations: "evaluations.jsonl",
   checkpoints: "checkpoints",
   samples: "samples",
 } as const;

@@ -36,13 +36,13 @@ describe("a run on digits", () => {
   });
 
   it("measures a likelihood of bytes: its parts, and a bound that more latents tighten", async () => {
-    const measures = await digits.model.evaluate({ importance: 20 });
+    const measures = await digits.model.evaluate({ samples: 0, importance: 20 });
     const value = (name: string) => measures.find(({ key }) => key === name)?.value as number;
     expect(value("nats")).toBeCloseTo(value("reconstruction") + value("kl"), 3);
     expect(value("natsImportance")).toBeLessThan(value("nats"));
     expect(value("bitsPerDimension")).toBeCloseTo(value("nats") / (64 * Math.LN2), 5);
     expect(value("bitsPerDimension")).toBeLessThan(5); // of 8, had it learnt nothing
-    const [fewer] = [await digits.model.evaluate({ importance: 1 })];
+    const [fewer] = [await digits.model.evaluate({ samples: 0, importance: 1 })];
     expect(fewer?.find(({ key }) => key === "natsImportance")?.value).toBeGreaterThan(value("natsImportance"));
   });
 
@@ -115,7 +115,7 @@ it("learns colours, odd sizes and classes, and makes pictures of a class", async
 
 it("calls a density a density: it has no bits per dimension", async () => {
   const { model } = await trained("gaussian", { data: "digits", output: "gaussian", network: "mlp", layers: 1, steps: 4 });
-  const measures = await model.evaluate({ importance: 2 });
+  const measures = await model.evaluate({ samples: 0, importance: 2 });
   expect(measures.map(({ key }) => key)).toEqual(["density", "reconstruction", "kl", "densityImportance", "pictures"]);
 });
 
