@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { HeptagenError, nearest } from "../util/errors.ts";
+import { compare } from "./commands/compare.ts";
 import { devices } from "./commands/devices.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { exportModel } from "./commands/export.ts";
@@ -24,6 +25,7 @@ const commands: Readonly<Record<string, Entry>> = {
   train: { usage: "<recipe>", summary: "train a model, or go on with a run", run: train },
   sample: { usage: "<run>", summary: "let a trained model write", run: sample },
   eval: { usage: "<run>", summary: "measure a trained model on any data", run: evaluate },
+  compare: { usage: "<run…>", summary: "put runs side by side: figures, samples, curves", run: compare },
   inspect: { usage: "<run>", summary: "show options, parameters, curves and attention", run: inspect },
   export: { usage: "<run>", summary: "write a model for other programs", run: exportModel },
   devices: { usage: "", summary: "list where this machine can compute", run: devices },

@@ -1,6 +1,16 @@
 /** Tasks: what a user asks for. Recipes train; models opened from a run sample, are evaluated, inspected and exported. */
 export type { Backbone, SequenceSizes } from "./backbone.ts";
 export { type TransformerOptions, transformerBackbone } from "./backbones/transformer.ts";
+export {
+  type ComparedGroup,
+  type ComparedRun,
+  type ComparedSample,
+  type CompareOptions,
+  type Comparison,
+  compareRuns,
+} from "./compare.ts";
+export { comparisonReport } from "./comparison-report.node.ts";
+export { evaluateRun } from "./evaluate-run.ts";
 export { type VaeOptions, vaeFamily } from "./families/vae.ts";
 export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";
 export type { GivenAudioSampleOptions, TrainingOptions as AudioTrainingOptions } from "./generate-audio-options.ts";
@@ -20,10 +30,20 @@ export type {
   Pictures,
   SamplerSettings,
 } from "./image-family.ts";
+export { type InceptionInput, type InceptionOptions, inceptionFeatures } from "./inception-features.ts";
 export type { EvaluateOptions, GivenSampleOptions, InspectOptions, TrainingOptions } from "./language-model-options.ts";
 export type { TrainedLanguageModel } from "./language-model-trained.ts";
 export { type OptionSpec, optionSpecs, parseOptions } from "./options.ts";
 export {
+  type ClassifierFacts,
+  type FeatureClassifier,
+  featureClassifier,
+  type PictureFeatures,
+  type PictureSet,
+} from "./picture-features.ts";
+export {
+  type EvaluateContext,
+  type EvaluateEvent,
   type ExportedFile,
   type ExportFormat,
   exportFormats,
