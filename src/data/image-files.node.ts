@@ -46,9 +46,7 @@ const namedBad = 10;
  */
 export async function readImages(options: ImageSourceOptions = {}): Promise<ImageDataset> {
   checkNumbers(options);
-  const names = namesOf(options);
-  const lists = await listAll(options);
-  const all = lists.flatMap(({ pictures }) => pictures);
+  const { names, lists, all } = await listAll(options);
   const classes = classesOf(lists, all);
   const chosen = spread(all, options.limit);
 
@@ -82,35 +80,44 @@ export async function readImages(options: ImageSourceOptions = {}): Promise<Imag
   });
 }
 
-/** Pictures whose sizes are looked at. */
-const sizedPictures = 1000;
+/** How many pictures are of a size, and one of them. */
+export interface SizeCount {
+  readonly width: number;
+  readonly height: number;
+  readonly count: number;
+  readonly example: string;
+}
 
 /**
- * The size that pictures have of their own.
+ * The sizes of pictures as they lie there, the most frequent first.
  *
- * @returns undefined where they differ
- * @throws HeptagenError as `readImages`
+ * @returns also what is no picture; what is damaged further inside shows only when it is read
+ * @throws HeptagenError those of `readImages` that concern the source
  */
-export async function nativeSize(
+export async function imageSizes(
   options: ImageSourceOptions = {},
-): Promise<{ readonly height: number; readonly width: number } | undefined> {
-  const chosen = spread(
-    (await listAll(options)).flatMap(({ pictures }) => pictures),
-    sizedPictures,
-  );
-  const sizes = (await mapGood(chosen, [], pictureSize)).map(({ value }) => value);
-  const [first] = sizes;
-  return first && sizes.every(({ height, width }) => height === first.height && width === first.width) ? first : undefined;
+): Promise<{ readonly sizes: readonly SizeCount[]; readonly bad: readonly SkippedFile[] }> {
+  const bad: SkippedFile[] = [];
+  const { all } = await listAll(options);
+  return { sizes: countSizes(await mapGood(spread(all, options.limit), bad, pictureSize)), bad };
 }
 
-/** The sources that options name. */
-async function listAll(options: ImageSourceOptions): Promise<PictureList[]> {
+async function listAll(options: ImageSourceOptions) {
+  const names = typeof options.data === "string" ? [options.data] : (options.data ?? ["digits"]);
   const lists: PictureList[] = [];
-  for (const name of namesOf(options)) lists.push(await (namedImages(name) ?? (() => listPictures(name, options)))());
-  return lists;
+  for (const name of names) lists.push(await (namedImages(name) ?? (() => listPictures(name, options)))());
+  return { names, lists, all: lists.flatMap(({ pictures }) => pictures) };
 }
 
-const namesOf = ({ data }: ImageSourceOptions): readonly string[] => (typeof data === "string" ? [data] : (data ?? ["digits"]));
+function countSizes(sizes: readonly Good<{ readonly width: number; readonly height: number }>[]): SizeCount[] {
+  const counts = new Map<string, SizeCount>();
+  for (const { source, value } of sizes) {
+    const name = `${value.width}×${value.height}`;
+    const { count, example } = counts.get(name) ?? { count: 0, example: source.file };
+    counts.set(name, { width: value.width, height: value.height, count: count + 1, example });
+  }
+  return [...counts.values()].sort((a, b) => b.count - a.count); // stable: of equally many, the first met
+}
 
 function checkNumbers({ size, limit, channels }: ImageSourceOptions): void {
   for (const [name, value] of Object.entries({ size, limit })) {

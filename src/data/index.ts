@@ -37,7 +37,7 @@ export {
   type SkippedFile,
   splitImages,
 } from "./image-dataset.ts";
-export { type ImageSourceOptions, nativeSize, readImages } from "./image-files.node.ts";
+export { type ImageSourceOptions, imageSizes, readImages } from "./image-files.node.ts";
 export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
 export type { Fit } from "./picture-decoder.node.ts";
 export { exactResampler } from "./resample.ts";

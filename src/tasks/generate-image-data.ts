@@ -1,5 +1,5 @@
 /** The pictures of a run: read, checked, split; and pictures between bytes and numbers. */
-import { type ImageDataset, nativeSize, readImages, splitImages } from "../data/index.ts";
+import { type ImageDataset, imageSizes, readImages, splitImages } from "../data/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import type { TrainingOptions } from "./generate-image-options.ts";
@@ -75,6 +75,8 @@ export async function preparePictures(options: TrainingOptions): Promise<Prepare
 
 /** Largest side of the pictures that a classifier of features sees. */
 const largestSide = 64;
+/** Most pictures whose own sizes are looked at. */
+const sizedPictures = 1000;
 /** Most pictures that it is trained on. */
 const mostLabelled = 60_000;
 
@@ -88,8 +90,9 @@ export async function labelledPictures(
   { onEvent }: EvaluateContext,
 ): Promise<ImageDataset> {
   const source = { data: features ?? data, column, labelColumn, skipBad };
-  const native = await nativeSize(source);
-  const side = Math.min(largestSide, native?.height ?? largestSide, native?.width ?? largestSide);
+  const { sizes } = await imageSizes({ ...source, limit: sizedPictures });
+  const [first] = sizes;
+  const side = first && sizes.length === 1 ? Math.min(largestSide, first.height, first.width) : largestSide;
   const set = await readImages({ ...source, size: side, fit, limit: mostLabelled });
   onEvent?.({ kind: "note", message: `comparing pictures by a classifier of ${set.source} at ${side} × ${side}` });
   return set;
