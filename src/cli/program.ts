@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import { compare } from "./commands/compare.ts";
+import { data } from "./commands/data.ts";
 import { devices } from "./commands/devices.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { exportModel } from "./commands/export.ts";
@@ -22,6 +23,7 @@ interface Entry {
 const commands: Readonly<Record<string, Entry>> = {
   quickstart: { usage: "", summary: "train a small model on Moby Dick and let it write", run: quickstart },
   recipes: { usage: "", summary: "list what can be trained", run: recipes },
+  data: { usage: "<list|get|show>", summary: "find, fetch and look at data to learn from", run: data },
   train: { usage: "<recipe>", summary: "train a model, or go on with a run", run: train },
   sample: { usage: "<run>", summary: "let a trained model write", run: sample },
   eval: { usage: "<run>", summary: "measure a trained model on any data", run: evaluate },
@@ -66,7 +68,7 @@ function overview(): Command {
     .argument("[command]")
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
-  const lines = Object.entries(commands).map(([name, { usage, summary }]) => `  ${`${name} ${usage}`.padEnd(16)}  ${summary}`);
+  const lines = Object.entries(commands).map(([name, { usage, summary }]) => `  ${`${name} ${usage}`.padEnd(20)}  ${summary}`);
   command.configureHelp({ visibleArguments: () => [] });
   command.addHelpText("after", `\nCommands:\n${lines.join("\n")}\n\nOptions of a command: heptagen <command> --help`);
   return command;

@@ -5,7 +5,9 @@
  */
 import { readFile } from "node:fs/promises";
 import { HeptagenError } from "../util/errors.ts";
-import { type SourceFile, sourceFiles } from "./source-files.node.ts";
+import type { MediaColumns, MediaSource } from "./media-table.node.ts";
+import { listSounds } from "./sound-sources.node.ts";
+import { spread } from "./spread.ts";
 
 /** One sound: a single channel of amplitudes from -1 to 1. */
 export interface Clip {
@@ -15,13 +17,15 @@ export interface Clip {
   readonly label: string | undefined;
 }
 
-export interface ReadAudioOptions {
+export interface ReadAudioOptions extends MediaColumns {
   /** Samples per second of the result; other rates are resampled. */
   readonly rate: number;
   /** Cut off silence (40 dB below the loudest sample) at both ends. */
   readonly trim?: boolean;
   /** Leave out files that cannot be used instead of stopping at them. */
   readonly skipBad?: boolean;
+  /** Most files to read, spread evenly over all of them. */
+  readonly limit?: number;
 }
 
 /** A file that cannot be used, and why. */
@@ -35,8 +39,6 @@ interface Decoded {
   readonly sampleRate: number;
 }
 
-const endings = new Set([".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"]);
-
 /** Below this amplitude (-80 dB) throughout, a file is silent. */
 const silent = 1e-4;
 /** Shorter than this is no sound, in seconds. */
@@ -45,25 +47,26 @@ const shortest = 0.01;
 const quiet = 0.01;
 
 /**
- * Reads sounds from files, folders and globs.
+ * Reads sounds from files, folders (subfolders are labels), globs, .zip, .tar(.gz) and .parquet files, and sets of the catalogue by
+ * their names.
  *
  * @returns the clips in order, and the files left out (empty unless `skipBad`)
- * @throws HeptagenError `data/not-found`, `data/no-files`; `data/bad-audio` listing files that are damaged, of another kind, silent
- *   or too short
+ * @throws HeptagenError `data/not-found`, `data/no-files`, `data/archive`, `data/column`, `data/table`, `data/not-fetched`,
+ *   `data/kind`; `data/bad-audio` listing files that are damaged, of another kind, silent or too short
  * @example const { clips } = await readAudio("drums", { rate: 16000 });
  */
 export async function readAudio(
   sources: string | readonly string[],
-  { rate, trim = false, skipBad = false }: ReadAudioOptions,
+  { rate, trim = false, skipBad = false, limit, ...columns }: ReadAudioOptions,
 ): Promise<{ clips: Clip[]; skipped: BadFile[] }> {
-  const files: SourceFile[] = [];
-  for (const source of [sources].flat()) files.push(...(await sourceFiles(source, "sound files", endings)));
+  const all: MediaSource[] = [];
+  for (const source of [sources].flat()) all.push(...(await listSounds(source, columns)));
+  const files = spread(all, limit);
   const clips: Clip[] = [];
   const bad: BadFile[] = [];
-  for (const { file, inside } of files) {
-    const label = inside.includes("/") ? inside.slice(0, inside.indexOf("/")) : undefined;
+  for (const { file, label, read } of files) {
     try {
-      const samples = await readAudioFile(file, rate);
+      const samples = await decodeAudio(new Uint8Array(await read()), file, rate);
       clips.push({ samples: trim ? trimSilence(samples) : samples, file, label });
     } catch (error) {
       if (!(error instanceof HeptagenError)) throw error;
@@ -75,7 +78,7 @@ export async function readAudio(
     const more = bad.length > 10 ? `\n  and ${bad.length - 10} more` : "";
     throw new HeptagenError("data/bad-audio", `${bad.length} of ${files.length} files cannot be used:${shown.join("")}${more}`, {
       facts: { bad, files: files.length },
-      next: clips.length > 0 ? "Repair or remove them, or leave them out with --skipBad." : "Choose other files.",
+      next: clips.length > 0 ? "Repair or remove them, or leave them out with skipBad (--skip-bad)." : "Choose other files.",
     });
   }
   return { clips, skipped: bad };
@@ -88,6 +91,27 @@ export async function readAudio(
  * @throws HeptagenError `data/audio` when it is damaged, of another kind, silent, or shorter than 10 ms
  */
 export async function readAudioFile(file: string, rate: number): Promise<Float32Array> {
+  return decodeAudio(new Uint8Array(await readFile(file)), file, rate);
+}
+
+async function decodeAudio(bytes: Uint8Array, file: string, rate: number): Promise<Float32Array> {
+  const { samples, rate: from } = await decodeSound(bytes, file);
+  return resample(samples, from, rate);
+}
+
+/** A sound as its file holds it, all channels mixed into one. */
+export interface Sound {
+  readonly samples: Float32Array;
+  readonly rate: number;
+  readonly channels: number;
+}
+
+/**
+ * Decodes the bytes of a sound file.
+ *
+ * @throws HeptagenError `data/audio` as `readAudioFile`
+ */
+export async function decodeSound(bytes: Uint8Array, file: string): Promise<Sound> {
   const fail = (reason: string, cause?: unknown): never => {
     throw new HeptagenError("data/audio", `${file}: ${reason}`, {
       facts: { file, reason },
@@ -95,7 +119,6 @@ export async function readAudioFile(file: string, rate: number): Promise<Float32
       cause,
     });
   };
-  const bytes = new Uint8Array(await readFile(file));
   const decode = decoderOf(bytes);
   if (!decode) return fail(`expected WAV, FLAC, OGG or MP3, got ${bytes.length === 0 ? "an empty file" : "something else"}`);
   let decoded: Decoded;
@@ -110,14 +133,14 @@ export async function readAudioFile(file: string, rate: number): Promise<Float32
   const seconds = count / sampleRate;
   if (seconds < shortest)
     return fail(`it is too short: ${count} samples, ${seconds.toFixed(4)} s where ${shortest} s are needed`);
-  const samples = await resample(mix(channelData), sampleRate, rate);
+  const samples = mix(channelData);
   let peak = 0;
   for (const sample of samples) {
     if (!Number.isFinite(sample)) return fail("it holds samples that are not numbers");
     peak = Math.max(peak, Math.abs(sample));
   }
   if (peak < silent) return fail("it is silent: nothing is louder than -80 dB");
-  return samples;
+  return { samples, rate: sampleRate, channels: channelData.length };
 }
 
 /** The decoder for a file with these first bytes; loaded when it is needed. */

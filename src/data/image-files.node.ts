@@ -6,14 +6,16 @@
  */
 import { HeptagenError } from "../util/errors.ts";
 import { type ImageDataset, imageDataset, type SkippedFile } from "./image-dataset.ts";
+import type { MediaColumns } from "./media-table.node.ts";
 import { namedImages } from "./named-images.node.ts";
 import { type DecodedPicture, type Fit, type PictureSource, pictureDecoder, pictureSize } from "./picture-decoder.node.ts";
-import { listPictures, type PictureColumns, type PictureList } from "./picture-sources.node.ts";
+import { listPictures, type PictureList } from "./picture-sources.node.ts";
+import { spread } from "./spread.ts";
 
-export interface ImageSourceOptions extends PictureColumns {
+export interface ImageSourceOptions extends MediaColumns {
   /**
-   * Folders (subfolders are classes), .zip, .tar(.gz), .parquet, IDX files, single pictures, or a named set: "digits" (used
-   * unless told), "fashion-mnist", "fashion-mnist:test".
+   * Folders (subfolders are classes), .zip, .tar(.gz), .parquet, IDX files, single pictures, or a set of the catalogue by its name:
+   * "digits" (used unless told), "fashion-mnist", "fashion-mnist:test"; also fetched addresses and `hf:owner/dataset`.
    */
   readonly data?: string | readonly string[] | undefined;
   /** Parquet: the column of pictures; the first that holds bytes unless told. */
@@ -105,8 +107,8 @@ export async function imageSizes(
 async function listAll(options: ImageSourceOptions) {
   const names = typeof options.data === "string" ? [options.data] : (options.data ?? ["digits"]);
   const lists: PictureList[] = [];
-  for (const name of names) lists.push(await (namedImages(name) ?? (() => listPictures(name, options)))());
-  return { names, lists, all: lists.flatMap(({ pictures }) => pictures) };
+  for (const name of names) lists.push((await namedImages(name, options)) ?? (await listPictures(name, options)));
+  return { names, lists, all: lists.flatMap(({ items }) => items) };
 }
 
 function countSizes(sizes: readonly Good<{ readonly width: number; readonly height: number }>[]): SizeCount[] {
@@ -144,12 +146,6 @@ function classesOf(lists: readonly PictureList[], pictures: readonly PictureSour
   const found = pictures.map(({ label }) => label as string);
   const sorted = [...new Set(found)].sort((a, b) => Number(a) - Number(b) || (a < b ? -1 : Number(a > b)));
   return [...new Set([...given, ...sorted])];
-}
-
-/** At most `limit` of them, at even distances, so that sorted classes all remain. */
-function spread<T>(items: readonly T[], limit = items.length): readonly T[] {
-  if (items.length <= limit) return items;
-  return Array.from({ length: limit }, (_, i) => items[Math.floor((i * items.length) / limit)] as T);
 }
 
 interface Good<T> {
@@ -205,18 +201,14 @@ async function equalSizes(
 ): Promise<readonly PictureSource[]> {
   const sizes = await mapGood(sources, bad, pictureSize);
   checkBad(bad, sources.length, options);
-  const examples = new Map<string, string>();
-  for (const { source, value } of sizes) {
-    const name = `${value.width}×${value.height}`;
-    if (!examples.has(name)) examples.set(name, source.file);
-  }
-  if (examples.size > 1) {
-    const first = [...examples].slice(0, 5).map(([size, file]) => `${size} (${file})`);
+  const counts = countSizes(sizes);
+  if (counts.length > 1) {
+    const first = counts.slice(0, 5).map(({ width, height, example }) => `${width}×${height} (${example})`);
     throw new HeptagenError(
       "data/sizes",
-      `expected pictures of one size, got ${examples.size} sizes: ${first.join(", ")}${examples.size > 5 ? ", …" : ""}`,
+      `expected pictures of one size, got ${counts.length} sizes: ${first.join(", ")}${counts.length > 5 ? ", …" : ""}`,
       {
-        facts: { sizes: [...examples.keys()] },
+        facts: { sizes: counts.map(({ width, height }) => `${width}×${height}`) },
         next: "Set size (--size 64) to bring all to one square; fit (crop, pad, stretch) says how.",
       },
     );

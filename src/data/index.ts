@@ -17,6 +17,7 @@ export {
   readAudioFile,
   resample,
 } from "./audio-files.node.ts";
+export { type AudioSurvey, type SurveyedSound, surveyAudio } from "./audio-survey.node.ts";
 export {
   consecutiveWindows,
   epochWindows,
@@ -26,7 +27,25 @@ export {
   type TokenBatch,
   type WindowOptions,
 } from "./batches.ts";
-export { classifierFolder } from "./cache-folder.node.ts";
+export { classifierFolder, dataFolder, type FetchedArchive, type Receipt, readReceipt, removeData } from "./cache-folder.node.ts";
+export {
+  catalogue,
+  contentOf,
+  type DataKind,
+  type DataSet,
+  type DataSource,
+  type DebianPackage,
+  dataKinds,
+  fetchedBytes,
+  findDataSet,
+  type KnownArchive,
+  type NpmPackage,
+  type Preparation,
+  sourceText,
+  unknownDataSet,
+} from "./catalogue.ts";
+export { type GetOptions, getData, locateData, type NamedData, namedData, type ReadyData } from "./get-data.node.ts";
+export type { GetEvent } from "./get-events.ts";
 export {
   type ImageBatch,
   type ImageDataset,
@@ -37,10 +56,11 @@ export {
   type SkippedFile,
   splitImages,
 } from "./image-dataset.ts";
-export { type ImageSourceOptions, imageSizes, readImages } from "./image-files.node.ts";
+export { type ImageSourceOptions, imageSizes, readImages, type SizeCount } from "./image-files.node.ts";
 export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
 export type { Fit } from "./picture-decoder.node.ts";
 export { exactResampler } from "./resample.ts";
+export { spread } from "./spread.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
 export { encodeTexts, sha256, splitTexts, type TokenDataset, tokenDataset } from "./token-dataset.ts";
 export {

@@ -5,15 +5,11 @@
  * is asked for.
  */
 import sharp, { type Sharp } from "sharp";
+import type { MediaSource } from "./media-table.node.ts";
 import { resampler } from "./resample.ts";
 
 /** A picture on its way in: the bytes of a file, or pixels. */
-export interface PictureSource {
-  /** For errors: path, place in an archive, row of a table. */
-  readonly file: string;
-  /** The name of its class. */
-  readonly label: string | undefined;
-  read(): Promise<Uint8Array>;
+export interface PictureSource extends MediaSource {
   /** Set where `read` gives pixels, not a file: grey [height, width]. */
   readonly raw?: { readonly height: number; readonly width: number };
 }

@@ -9,6 +9,7 @@ import { promises as fs } from "node:fs";
 import { extname } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
 import { columnError } from "./column-error.ts";
+import { findNamed } from "./named-data.node.ts";
 import { sourceFiles } from "./source-files.node.ts";
 import { readTable } from "./tables.node.ts";
 
@@ -30,7 +31,7 @@ const known = new Set([...plain, ...tables, ".jsonl", ".ndjson"]);
 /**
  * Reads documents from one or more sources.
  *
- * @param sources paths of files or folders, globs (`books/*.txt`), or "-" for standard input
+ * @param sources paths of files or folders, globs (`books/*.txt`), a text of the catalogue by its name, or "-" for standard input
  * @throws HeptagenError `data/not-found`, `data/empty`, `data/not-text`, `data/no-files`, `data/column`, `data/json`
  * @example const documents = await readDocuments("books/*.txt");
  */
@@ -38,8 +39,10 @@ export async function readDocuments(sources: string | readonly string[], options
   const documents: Document[] = [];
   for (const source of typeof sources === "string" ? [sources] : sources) {
     if (source === "-") documents.push({ text: decodeText(await readStdin(), "standard input"), source: "standard input" });
-    else
-      for (const { file } of await sourceFiles(source, "text files", known)) documents.push(...(await readFile(file, options)));
+    else {
+      const place = (await findNamed(source, "text"))?.path ?? source;
+      for (const { file } of await sourceFiles(place, "text files", known)) documents.push(...(await readFile(file, options)));
+    }
   }
   const empty = documents.every(({ text }) => text.length === 0);
   if (empty) {

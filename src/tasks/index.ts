@@ -10,6 +10,7 @@ export {
   compareRuns,
 } from "./compare.ts";
 export { comparisonReport } from "./comparison-report.node.ts";
+export { type DataDescription, type DescribeOptions, describeData } from "./describe-data.node.ts";
 export { evaluateRun } from "./evaluate-run.ts";
 export { type VaeOptions, vaeFamily } from "./families/vae.ts";
 export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";

@@ -106,7 +106,7 @@ describe("files", () => {
     await expect(reading).rejects.toThrow(/short\.wav: it is too short: 8 samples, 0\.0010 s where 0\.01 s are needed/);
     await expect(reading).rejects.toThrow(/text\.wav: expected WAV, FLAC, OGG or MP3, got something else/);
     await expect(reading).rejects.toThrow(/empty\.mp3: .* got an empty file/);
-    await expect(reading).rejects.toThrow(/--skipBad/);
+    await expect(reading).rejects.toThrow(/--skip-bad/);
     const { clips, skipped } = await readAudio(join(folder, "bad"), { rate: 8000, skipBad: true });
     expect(clips.length).toBe(1);
     expect(skipped.map(({ file }) => file.split("/").at(-1)).sort()).toEqual(

@@ -1,0 +1,35 @@
+/** Sets that readers know by name: those of the catalogue, addresses and sets of the hub that have been fetched. */
+import { HeptagenError } from "../util/errors.ts";
+import type { DataKind, DataSet } from "./catalogue.ts";
+import { locateData, namedData } from "./get-data.node.ts";
+
+export interface FoundData {
+  readonly set: DataSet;
+  readonly part: string | undefined;
+  /** Where its content lies. */
+  readonly path: string;
+}
+
+/**
+ * Where a named set lies; undefined for what is no name. Write `./digits` for a file or folder of such a name.
+ *
+ * @param wanted the kind that the caller reads
+ * @throws HeptagenError `data/kind` for a set of another kind, `data/not-fetched`, `data/part`
+ */
+export async function findNamed(text: string, wanted: DataKind): Promise<FoundData | undefined> {
+  const named = namedData(text);
+  if (!named) return undefined;
+  const { set, part } = named;
+  if (set.kind !== wanted && set.kind !== "files") {
+    throw new HeptagenError("data/kind", `the data set ${set.name} holds ${set.kind}, expected ${wanted}`, {
+      facts: { name: set.name, kind: set.kind, wanted },
+      next: `See what suits: heptagen data list --kind ${wanted}. A file or folder of this name is written ./${text}`,
+    });
+  }
+  const path = await locateData(named);
+  if (path !== undefined) return { set, part, path };
+  throw new HeptagenError("data/not-fetched", `the data set ${text} is not on this machine yet`, {
+    facts: { name: set.name },
+    next: `Fetch it once with: heptagen data get ${named.whole}`,
+  });
+}
