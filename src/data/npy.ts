@@ -27,7 +27,8 @@ export function readNpy(bytes: Uint8Array, file: string): NpyArray {
   const count = shape.reduce((product, size) => product * size, 1);
   const width = { "<f8": 8, "<f4": 4, "|u1": 1 }[type];
   if (!width) throw wrong(`expected numbers of type <f8, <f4 or |u1, got ${type}`);
-  const content = bytes.slice(start + length, start + length + count * width); // a copy, so that it is aligned
+  // A copy, so that it is aligned and has its memory to itself (a Buffer's slice has not).
+  const content = new Uint8Array(bytes.subarray(start + length, start + length + count * width));
   if (content.length !== count * width) throw wrong(`expected ${count} numbers for shape [${shape.join(", ")}], got fewer`);
   const data =
     width === 8

@@ -4,7 +4,7 @@
  * Takes what `--data` takes: a name of the catalogue, or a user's own files.
  */
 import { promises as fs } from "node:fs";
-import { extname, join } from "node:path";
+import { extname, join, relative } from "node:path";
 import {
   type BadFile,
   type DataKind,
@@ -81,7 +81,7 @@ const describers: Readonly<Record<DataKind, (source: string, path: string, optio
   audio: describeAudio,
   text: (_source, path) => describeFiles(path),
   table: (_source, path) => describeFiles(path),
-  music: (_source, path) => describeFiles(path),
+  music: (_source, path) => describeFiles(path, /\.midi?$/i),
   files: (_source, path) => describeFiles(path),
 };
 
@@ -120,34 +120,37 @@ async function describeImages(source: string, _path: string, { column, labelColu
     colours: set.channels === 1 ? "grey" : "RGB",
     ...(own && { fingerprint: set.fingerprint }),
   };
-  return { facts, classes: countLabels(namesOf(set)), bad: set.skipped, sheet: await pictureSheet(set), lines: [] };
+  const classes = set.classes.map((name, i) => ({ name, count: (set.labels ?? []).filter((label) => label === i).length }));
+  return { facts, classes, bad: set.skipped, sheet: await pictureSheet(set), lines: [] };
 }
 
-const namesOf = ({ labels, classes }: ImageDataset) => Array.from(labels ?? [], (label) => classes[label] as string);
+/** A sheet is about so wide, in pixels. */
+const sheetWidth = 700;
 
-/** Examples spread evenly, of each class alike; as many of a class in a row as there is room for. */
+/** Examples spread evenly, of each class alike; a row, or several, for each class. */
 async function pictureSheet(set: ImageDataset): Promise<Uint8Array> {
   const { count, channels, height, width, pixels, labels, classes } = set;
   const size = channels * height * width;
-  const groups = new Map<number, number[]>();
-  for (let i = 0; i < count; i++) {
-    const label = labels?.[i] ?? 0;
-    const group = groups.get(label);
-    if (group) group.push(i);
-    else groups.set(label, [i]);
-  }
-  const each = Math.max(1, Math.floor(mostPictures / groups.size));
-  const chosen = [...groups.keys()].sort((a, b) => a - b).flatMap((label) => spread(groups.get(label) as number[], each));
-  const columns = groups.size > 1 ? Math.max(4, Math.min(each, 10)) : 10;
+  const scale = Math.max(1, Math.round(64 / Math.max(height, width)));
+  const fitting = Math.max(2, Math.min(10, Math.floor(sheetWidth / (width * scale))));
+  const groups: number[][] = Array.from({ length: Math.max(1, classes.length) }, () => []);
+  for (let i = 0; i < count; i++) groups[labels?.[i] ?? 0]?.push(i);
+  const each = Math.max(1, Math.floor(mostPictures / groups.length));
+  const columns = groups.length > 1 ? Math.min(each, fitting) : fitting;
+  const blank = { channels, height, width, pixels: new Uint8Array(size).fill(255) };
+  const cells = groups.slice(0, 2 * mostPictures).flatMap((group, label) => {
+    const chosen = spread(group, each);
+    // What is missing in a class's last row stays white, so that the next class begins a row.
+    const missing = each >= columns && groups.length > 1 ? (columns - (chosen.length % columns)) % columns : 0;
+    const shown = chosen.map((i) => ({ channels, height, width, pixels: pixels.subarray(i * size, (i + 1) * size) }));
+    return [
+      ...shown.map((picture) => ({ picture, caption: classes[label] ?? "" })),
+      ...Array.from({ length: missing }, () => ({ picture: blank, caption: "" })),
+    ];
+  });
   return sheetOf(
-    chosen
-      .slice(0, 2 * mostPictures)
-      .map((i) => ({ channels, height, width, pixels: pixels.subarray(i * size, (i + 1) * size) })),
-    {
-      columns,
-      scale: Math.max(1, Math.round(64 / Math.max(height, width))),
-      ...(labels && { captions: chosen.map((i) => classes[labels[i] as number] as string) }),
-    },
+    cells.map(({ picture }) => picture),
+    { columns, scale, ...(labels && { captions: cells.map(({ caption }) => caption) }) },
   );
 }
 
@@ -192,17 +195,20 @@ const mostLines = 8;
 /** Bytes of a file that its first lines are taken from. */
 const beginning = 4096;
 
-async function describeFiles(path: string): Promise<Content> {
-  const files = await listFiles(path);
+/** @param listed which files are listed, instead of the beginning of the first being shown */
+async function describeFiles(path: string, listed?: RegExp): Promise<Content> {
+  const files = (await listFiles(path)).filter((file) => listed?.test(file) ?? true);
   const sizes = await Promise.all(files.map(async (file) => (await fs.stat(file)).size));
   const facts = {
     files: files.length.toLocaleString("en"),
     bytes: formatBytes(sizes.reduce((sum, size) => sum + size, 0)),
   };
   const [first] = files;
-  const lines = first === undefined ? [] : await firstLines(first);
-  const listed = files.slice(0, mostLines).map((file, i) => `${formatBytes(sizes[i] as number).padStart(10)}  ${file}`);
-  const shown = lines.length > 0 ? lines : listed;
+  const lines = first === undefined || listed ? [] : await firstLines(first);
+  const list = files
+    .slice(0, mostLines)
+    .map((file, i) => `${formatBytes(sizes[i] as number).padStart(8)}  ${relative(path, file) || file}`);
+  const shown = lines.length > 0 ? lines : [...list, ...(files.length > mostLines ? ["…"] : [])];
   return { facts, classes: [], bad: [], sheet: undefined, lines: shown };
 }
 
