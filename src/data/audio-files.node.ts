@@ -21,11 +21,11 @@ export interface ReadAudioOptions extends MediaColumns {
   /** Samples per second of the result; other rates are resampled. */
   readonly rate: number;
   /** Cut off silence (40 dB below the loudest sample) at both ends. */
-  readonly trim?: boolean;
+  readonly trim?: boolean | undefined;
   /** Leave out files that cannot be used instead of stopping at them. */
-  readonly skipBad?: boolean;
+  readonly skipBad?: boolean | undefined;
   /** Most files to read, spread evenly over all of them. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /** A file that cannot be used, and why. */

@@ -90,7 +90,8 @@ export async function fetchHub(set: HubSet, files: readonly HubFile[], context: 
     await fs.mkdir(dirname(target), { recursive: true });
     const seen = { url: `${set.dataset}/${hubFile.path}`, etag: hubFile.oid, total: hubFile.size };
     await resumable(target, context, {
-      seen,
+      url: seen.url,
+      etag: seen.etag,
       open: async (from) => ({ body: await open(set, hubFile, from), from, seen }),
     });
     fetched.push({ ...(await verify(target, hubFile.sha256)), name: hubFile.path });

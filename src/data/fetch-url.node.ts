@@ -26,9 +26,14 @@ interface Seen {
 
 /** How bytes from some place on are asked for; the hub has its own way. */
 export interface RangeSource {
-  /** What the part that lies here must have come from to be gone on with. */
-  readonly seen: Seen;
-  open(from: number): Promise<{ readonly body: ReadableStream<Uint8Array>; readonly from: number; readonly seen: Seen }>;
+  readonly url: string;
+  /** What the part that lies here must have come from, to be gone on with; any that is known, unless told. */
+  readonly etag?: string | undefined;
+  /** Opens it from a byte on, if it is still what `etag` says; else from its beginning. */
+  open(
+    from: number,
+    etag: string | undefined,
+  ): Promise<{ readonly body: ReadableStream<Uint8Array>; readonly from: number; readonly seen: Seen }>;
 }
 
 /**
@@ -41,15 +46,15 @@ export async function fetchUrl(url: string, context: FetchContext, headers: Reco
   const address = checkedAddress(url);
   const file = join(context.folder, fileNameOf(address));
   const get = await fetchFunction();
-  let etag = (await readSeen(file))?.etag;
   await resumable(file, context, {
-    seen: { url, etag, total: undefined },
-    async open(from) {
-      // A weak ETag does not identify bytes, so a part is not gone on with on its word (RFC 9110, 13.1.5).
-      const range = from > 0 && etag && !etag.startsWith("W/") ? { range: `bytes=${from}-`, "if-range": etag } : undefined;
+    url,
+    async open(from, known) {
+      const range = from > 0 && known !== undefined ? { range: `bytes=${from}-`, "if-range": known } : undefined;
       const response = await get(address, { headers: { ...headers, ...range }, signal: context.signal ?? null });
       if (!response.ok || !response.body) throw httpError(url, response);
-      etag = response.headers.get("etag") ?? undefined;
+      const tag = response.headers.get("etag") ?? undefined;
+      // A weak ETag does not identify bytes, so a part is not gone on with on its word (RFC 9110, 13.1.5).
+      const etag = tag?.startsWith("W/") ? undefined : tag;
       const start = response.status === 206 ? from : 0;
       const length = response.headers.get("content-encoding") ? undefined : response.headers.get("content-length");
       return { body: response.body, from: start, seen: { url, etag, total: length ? start + Number(length) : undefined } };
@@ -66,12 +71,12 @@ export async function resumable(file: string, { onEvent, signal }: FetchContext,
   let [failures, best] = [0, 0];
   for (;;) {
     const known = await readSeen(file);
-    const same = known && known.url === source.seen.url && known.etag !== undefined && known.etag === source.seen.etag;
+    const same = known?.url === source.url && known.etag !== undefined && (source.etag ?? known.etag) === known.etag;
     const have = same ? ((await fs.stat(part).catch(() => undefined))?.size ?? 0) : 0;
     if (have > 0 && known?.total === have) break;
     let done = have;
     try {
-      const { body, from, seen } = await source.open(have);
+      const { body, from, seen } = await source.open(have, known?.etag);
       done = from;
       await fs.writeFile(`${part}.json`, JSON.stringify(seen));
       let told = 0;
@@ -96,7 +101,7 @@ export async function resumable(file: string, { onEvent, signal }: FetchContext,
       if (error instanceof HeptagenError) throw error;
       failures = done > best ? 1 : failures + 1;
       best = Math.max(best, done);
-      if (failures >= tries) throw offlineError(source.seen.url, error);
+      if (failures >= tries) throw offlineError(source.url, error);
       await new Promise((go) => setTimeout(go, 300 * 4 ** (failures - 1)));
     }
   }

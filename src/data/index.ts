@@ -58,6 +58,7 @@ export {
 } from "./image-dataset.ts";
 export { type ImageSourceOptions, imageSizes, readImages, type SizeCount } from "./image-files.node.ts";
 export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
+export { lastingSource } from "./named-data.node.ts";
 export type { Fit } from "./picture-decoder.node.ts";
 export { exactResampler } from "./resample.ts";
 export { spread } from "./spread.ts";

@@ -1,7 +1,11 @@
 /** Sets that readers know by name: those of the catalogue, addresses and sets of the hub that have been fetched. */
+import { resolve } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
 import type { DataKind, DataSet } from "./catalogue.ts";
 import { locateData, namedData } from "./get-data.node.ts";
+
+/** A source that means the same in any folder: names as they are, paths in full. For runs, which are gone on with elsewhere. */
+export const lastingSource = (source: string): string => (namedData(source) ? source : resolve(source));
 
 export interface FoundData {
   readonly set: DataSet;

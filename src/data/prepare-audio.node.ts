@@ -25,7 +25,9 @@ const speakers: Readonly<Record<string, string>> = { m: "small fish", v: "big fi
 
 /** Files are `sound/LEVEL/cs/LINE.ogg`; `script/LEVEL/dialogs_cs.lua` has the words. */
 export async function prepareFishSpeech(from: readonly string[], to: string): Promise<void> {
-  const words = new Map((await readDialogues(from, "cs")).map(({ level, id, text }) => [`${level} ${id}`, text]));
+  const lines = await readDialogues(from, "cs");
+  // What levels share is told apart by its name alone.
+  const words = new Map(lines.flatMap(({ level, id, text }) => [[id, text] as const, [`${level} ${id}`, text] as const]));
   const rows: object[] = [];
   for (const folder of from) {
     for (const path of await filesBelow(folder, /\/sound\/.*\/cs\/[^/]+\.ogg$/)) {
@@ -34,7 +36,7 @@ export async function prepareFishSpeech(from: readonly string[], to: string): Pr
       const speaker = speakers[id.split("-")[1] ?? ""] ?? "others";
       const file = `${speaker}/${level.replaceAll("/", "-")}-${id}.ogg`;
       await put(join(folder, path), join(to, "sounds", file));
-      rows.push({ file, speaker, text: words.get(`${level} ${id}`) ?? null });
+      rows.push({ file, speaker, text: words.get(`${level} ${id}`) ?? words.get(id) ?? null });
     }
   }
   await write(join(to, "transcripts.jsonl"), jsonLines(rows));
@@ -53,7 +55,7 @@ export interface Line {
 export async function readDialogues(from: readonly string[], language: string): Promise<Line[]> {
   const lines: Line[] = [];
   for (const folder of from) {
-    for (const path of await filesBelow(folder, new RegExp(`/script/.*/dialogs_${language}\\.lua$`))) {
+    for (const path of await filesBelow(folder, new RegExp(`/script/.*dialogs_${language}\\.lua$`))) {
       const [, level = ""] = /\/script\/(.+)\/[^/]+$/.exec(path) ?? [];
       const script = await fs.readFile(join(folder, path), "utf8");
       const call = /dialogId\("((?:[^"\\]|\\.)*)",\s*"[^"]*",\s*"((?:[^"\\]|\\.)*)"\)(?:\s*dialogStr\("((?:[^"\\]|\\.)*)"\))?/g;

@@ -51,8 +51,8 @@ export async function prepareLfwSubset(from: readonly string[], to: string): Pro
 export async function preparePaintings(from: readonly string[], to: string): Promise<void> {
   const file = await fileBelow(from, /(^|\/)rcc\/details\.rcc$/);
   for (const [path, content] of readQtResources(await fs.readFile(file), file)) {
-    if (path.endsWith("/image/README")) await write(join(to, "licences/README"), content);
-    const [, name] = /\/image\/(.+)_background\.webp$/.exec(path) ?? [];
+    if (/(^|\/)image\/README$/.test(path)) await write(join(to, "licences/README"), content);
+    const [, name] = /(?:^|\/)image\/(.+)_background\.webp$/.exec(path) ?? [];
     if (name === undefined) continue;
     const painting = /gogh|PereTanguy|Eglise_dAuvers/i.test(name);
     await write(join(to, "pictures", painting ? "painting" : "landmark", `${name}.webp`), content);

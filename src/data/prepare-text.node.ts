@@ -29,6 +29,8 @@ export async function prepareDebianFaq(from: readonly string[], to: string): Pro
   await write(join(to, "debian-faq.txt"), gunzipSync(packed));
 }
 
+/** The lines of each level in the order of its script; what levels share is no dialogue. */
 export async function prepareFishDialogues(from: readonly string[], to: string): Promise<void> {
-  await write(join(to, "dialogues.jsonl"), jsonLines(await readDialogues(from, "en")));
+  const lines = await readDialogues(from, "en");
+  await write(join(to, "dialogues.jsonl"), jsonLines(lines.filter(({ level }) => level !== "share")));
 }

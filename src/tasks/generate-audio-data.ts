@@ -1,5 +1,4 @@
 /** The sound of a run: read, checked, split, and put into the numbers that a model reads. */
-import { fileURLToPath } from "node:url";
 import {
   type AudioDataset,
   type AudioWindowOptions,
@@ -14,9 +13,6 @@ import { checkConfig, silence, type WaveNetConfig, waveNetDefaults } from "../mo
 import { HeptagenError, nearest } from "../util/errors.ts";
 import { logMel, type Rows } from "../util/spectrogram.ts";
 import type { TrainingOptions } from "./generate-audio-options.ts";
-
-/** Strokes on tabla and drums, which come with the package. */
-const vendored = fileURLToPath(new URL("../../assets/percussion", import.meta.url));
 
 /** What a run remembers of its sound: enough to use the model without it. */
 export interface AudioFacts {
@@ -39,14 +35,13 @@ export interface PreparedAudio {
  * @throws HeptagenError `data/…`; `data/no-labels` when labels are wanted and there are none
  */
 export async function prepareAudio(
-  options: Pick<TrainingOptions, "data" | "rate" | "trim" | "validation" | "conditional"> & {
-    readonly skipBad?: boolean | undefined;
-  },
+  options: Pick<TrainingOptions, "data" | "rate" | "trim" | "validation" | "conditional"> &
+    Partial<Pick<TrainingOptions, "skipBad" | "column" | "labelColumn" | "limit">>,
 ): Promise<PreparedAudio> {
-  const { data, rate, trim, skipBad, validation, conditional } = options;
-  const read = await readAudio(data ?? vendored, { rate, trim, ...(skipBad !== undefined && { skipBad }) });
+  const { data = "percussion", rate, trim, skipBad, column, labelColumn, limit, validation, conditional } = options;
+  const read = await readAudio(data, { rate, trim, skipBad, column, labelColumn, limit });
   const dataset = await audioDataset(read, { rate, validation });
-  const source = data === undefined ? "percussion" : [data].flat().join(", ");
+  const source = [data].flat().join(", ");
   if (conditional && dataset.labels.length === 0) {
     throw new HeptagenError("data/no-labels", `${source}: expected files with at least two different labels, got none`, {
       next: "Put the files of each label into a folder of its own, or train without --conditional.",

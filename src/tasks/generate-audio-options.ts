@@ -4,14 +4,24 @@ import { count, fraction, optimization } from "./training.ts";
 
 const files = z.union([z.string(), z.array(z.string()).min(1)]);
 
+/** What to take of a source. */
+const sounds = {
+  column: z.string().optional().describe("which column of Parquet files holds the sound"),
+  labelColumn: z.string().optional().describe("which column of Parquet files holds its labels"),
+  skipBad: z.boolean().optional().describe("leave out files that cannot be used, instead of stopping"),
+  limit: count.optional().describe("most files to read"),
+};
+
 /** How a model of sound is trained. */
 export const trainingOptions = z.strictObject({
   data: files
     .optional()
-    .describe("sound: files, folders (subfolders are labels), globs; .wav .flac .ogg .opus .mp3; percussion unless set"),
+    .describe(
+      "sound: files, folders (subfolders are labels), globs, .zip, .tar, .parquet, or a name of `heptagen data list`; percussion unless set",
+    ),
+  ...sounds,
   rate: z.int().min(1000).max(192_000).describe("samples per second that all sound is converted to"),
   trim: z.boolean().describe("cut off silence at both ends of each file"),
-  skipBad: z.boolean().optional().describe("leave out files that cannot be used, instead of stopping"),
   validation: fraction.describe("fraction of the files kept for validation; of a single file, of its end"),
   conditional: z
     .boolean()
@@ -53,7 +63,7 @@ export type GivenAudioSampleOptions = z.input<typeof sampleOptions>;
 /** What is evaluated. */
 export const evaluateOptions = z.strictObject({
   data: files.optional().describe("sound to evaluate on; the run's own validation files unless set"),
-  skipBad: z.boolean().optional().describe("leave out files that cannot be used, instead of stopping"),
+  ...sounds,
   clips: z.int().min(0).max(64).default(8).describe("sounds to make for the spectral distances; 0 for likelihoods only"),
   seconds: z.number().gt(0).max(60).default(1).describe("length of each"),
   temperature: z.number().min(0).default(1).describe("what they are drawn with"),

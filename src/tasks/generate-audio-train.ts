@@ -1,8 +1,7 @@
 /** Training a model of sound: what the training loop needs to know about this task. */
-import { resolve } from "node:path";
 import type { Tensor } from "../core/index.ts";
 import { constant } from "../core/index.ts";
-import { type AudioBatch, audioWindows, consecutiveAudio, encodeWav } from "../data/index.ts";
+import { type AudioBatch, audioWindows, consecutiveAudio, encodeWav, lastingSource } from "../data/index.ts";
 import {
   type Conditions,
   forward,
@@ -65,7 +64,7 @@ export async function trainRun(recipe: string, options: TrainingOptions, context
     recipe,
     seed: options.seed,
     // A run is resumed and evaluated from any folder, so it keeps full paths.
-    config: { ...(data !== undefined && { data: [data].flat().map((source) => resolve(source)) }), ...rest },
+    config: { ...(data !== undefined && { data: [data].flat().map(lastingSource) }), ...rest },
     versions: await versions(),
     data: { ...audio.facts },
   });

@@ -217,11 +217,11 @@ async function ownClips({ run, options, facts }: LoadedAudioModel): Promise<{ he
 
 async function evaluate(loaded: LoadedAudioModel, options: EvaluateOptions, context: EvaluateContext): Promise<Measure[]> {
   const { config, params, device, facts, options: trained } = loaded;
-  const { data, skipBad } = options;
+  const { data, skipBad, column, labelColumn, limit } = options;
   const clips =
     data === undefined
       ? (await ownClips(loaded)).held
-      : (await readAudio(data, { rate: trained.rate, trim: trained.trim, ...(skipBad !== undefined && { skipBad }) })).clips;
+      : (await readAudio(data, { rate: trained.rate, trim: trained.trim, skipBad, column, labelColumn, limit })).clips;
   checkLabels(clips, facts.labels);
   const windows = { ...windowOptions(config, trained), context: receptiveField(config) };
   const batches = consecutiveAudio(encodeClips(config, clips, facts.labels, trained.rate), windows);

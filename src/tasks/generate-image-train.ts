@@ -4,9 +4,8 @@
  * Held-out pictures are measured by the family's own measures (a likelihood where it has one), and by the Fréchet distance of
  * samples when asked. Sample sheets always show the same seed, so that one sees a picture change as the model learns.
  */
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { type ImageBatch, type ImageDataset, imageBatches, imageChunks } from "../data/index.ts";
+import { type ImageBatch, type ImageDataset, imageBatches, imageChunks, lastingSource } from "../data/index.ts";
 import { schedule } from "../optim/index.ts";
 import type { Device } from "../runtime/index.ts";
 import {
@@ -68,12 +67,11 @@ export async function trainRun<Config>(
   const start = options.initFrom === undefined ? undefined : await loadOrigin(family, options, prepared.facts);
   const { data, initFrom, ...rest } = options;
   // A run is resumed and evaluated from any folder, so it keeps full paths of what is a file here; other names are of sets.
-  const full = (name: string): string => (existsSync(name) ? resolve(name) : name);
   const run = await createRun(context.out, {
     recipe,
     seed: options.seed,
     config: {
-      ...(data !== undefined && { data: [data].flat().map(full) }),
+      ...(data !== undefined && { data: [data].flat().map(lastingSource) }),
       ...(initFrom !== undefined && { initFrom: resolve(initFrom) }),
       ...rest,
     },

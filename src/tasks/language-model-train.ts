@@ -1,6 +1,6 @@
 /** Training a language model: what the training loop needs to know about this task. */
 import { resolve } from "node:path";
-import { randomWindows, type TokenBatch, type Tokenizer } from "../data/index.ts";
+import { lastingSource, randomWindows, type TokenBatch, type Tokenizer } from "../data/index.ts";
 import { languageScores, type ScoredText } from "../metrics/language.ts";
 import { crossEntropy } from "../nn/losses.ts";
 import { schedule } from "../optim/index.ts";
@@ -62,7 +62,7 @@ export async function trainRun<Config>(
 /** A run is resumed and evaluated from any folder, so it keeps full paths. */
 function withFullPaths({ data, initFrom, ...options }: AllOptions): Options {
   return {
-    ...(data !== undefined && { data: [data].flat().map((source) => (source === "-" ? source : resolve(source))) }),
+    ...(data !== undefined && { data: [data].flat().map((source) => (source === "-" ? source : lastingSource(source))) }),
     ...(initFrom !== undefined && { initFrom: resolve(initFrom) }),
     ...options,
   };
