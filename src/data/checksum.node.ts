@@ -7,7 +7,7 @@ import type { FetchedArchive } from "./cache-folder.node.ts";
 import type { KnownArchive } from "./catalogue.ts";
 
 /** SHA-256 (hex) and size of a file. */
-export async function checksum(file: string): Promise<KnownArchive> {
+async function checksum(file: string): Promise<KnownArchive> {
   const hash = createHash("sha256");
   let bytes = 0;
   for await (const chunk of createReadStream(file)) {

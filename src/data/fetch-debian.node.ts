@@ -58,7 +58,7 @@ interface Offered {
 }
 
 /** `'http://…/x.deb' x_1.0_all.deb 1234 SHA256:…` */
-export function parseUri(text: string): Offered | undefined {
+function parseUri(text: string): Offered | undefined {
   const [, name = "", bytes, sha256] = /^'[^']+' (\S+\.deb) (\d+)(?: SHA256:([0-9a-f]{64}))?/m.exec(text) ?? [];
   if (!name) return undefined;
   return { name, bytes: Number(bytes), sha256 };

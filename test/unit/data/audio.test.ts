@@ -45,6 +45,59 @@ function distance(a: Float32Array, b: Float32Array): number {
 /** A tone of 440 Hz, 0.3 s at 8 kHz in FLAC, Vorbis, Opus and MP3, as the usual encoders write it. */
 const encoded = new URL("./fixtures/", import.meta.url);
 
+describe("archives and tables", () => {
+  it("reads zip, tar and Parquet, with folders and columns as labels, and names what is bad in them", async () => {
+    const { zipSync } = await import("fflate");
+    const { packTar } = await import("modern-tar");
+    const [low, high] = await Promise.all(
+      [tone(0.1, 8000, 220), tone(0.1, 8000, 880)].map((samples) => encodeWav(samples, 8000)),
+    );
+    const files = {
+      "top/low/a.wav": low as Uint8Array,
+      "top/high/b.wav": high as Uint8Array,
+      "top/README.txt": Buffer.from("about"),
+    };
+    writeFileSync(join(folder, "s.zip"), zipSync(files));
+    writeFileSync(join(folder, "bad.zip"), zipSync({ ...files, "top/high/c.wav": Buffer.from("no sound") }));
+    const tar = await packTar(Object.entries(files).map(([name, body]) => ({ header: { name, size: body.length }, body })));
+    writeFileSync(join(folder, "s.tar"), tar);
+    mkdirSync(join(folder, "packed"), { recursive: true });
+    writeFileSync(join(folder, "packed/s.tar"), tar);
+    for (const name of ["s.zip", "s.tar", "packed"]) {
+      const { clips } = await readAudio(join(folder, name), { rate: 8000 });
+      expect(clips.map(({ label }) => label)).toEqual(["high", "low"]);
+      expect(clips[0]?.file).toMatch(/\.(zip|tar):top\/high\/b\.wav$/);
+    }
+    await expect(readAudio(join(folder, "bad.zip"), { rate: 8000 })).rejects.toThrow(
+      /1 of 3 .*\n.*bad\.zip:top\/high\/c\.wav: expected WAV/,
+    );
+    expect((await readAudio(join(folder, "bad.zip"), { rate: 8000, skipBad: true })).skipped).toHaveLength(1);
+
+    const { DuckDBInstance } = await import("@duckdb/node-api");
+    const connection = await (await DuckDBInstance.create(":memory:")).connect();
+    const hex = (bytes: Uint8Array) => `'${[...bytes].map((b) => `\\x${b.toString(16).padStart(2, "0")}`).join("")}'::BLOB`;
+    const rows = [low, high].map(
+      (b, i) => `SELECT {'bytes': ${hex(b as Uint8Array)}, 'path': 'x.wav'} AS audio, 'l${i}' AS label, 'w' AS word`,
+    );
+    await connection.run(`COPY (${rows.join(" UNION ALL ")}) TO '${join(folder, "s.parquet")}' (FORMAT parquet)`);
+    connection.closeSync();
+    const { clips } = await readAudio(join(folder, "s.parquet"), { rate: 8000 });
+    expect(clips.map(({ label, file }) => [label, file])).toEqual([
+      ["l0", `${join(folder, "s.parquet")}:1`],
+      ["l1", `${join(folder, "s.parquet")}:2`],
+    ]);
+    expect((await readAudio(join(folder, "s.parquet"), { rate: 8000, labelColumn: "word" })).clips[0]?.label).toBe("w");
+    await expect(readAudio(join(folder, "s.parquet"), { rate: 8000, column: "sound" })).rejects.toThrow(
+      /there is no column "sound"/,
+    );
+  });
+  it("spreads a limit over all files", async () => {
+    for (let i = 0; i < 6; i++) await save(`many/${i < 3 ? "a" : "b"}/${i}.wav`, tone(0.05, 8000, 100 * (i + 1)));
+    const { clips } = await readAudio(join(folder, "many"), { rate: 8000, limit: 2 });
+    expect(clips.map(({ label }) => label)).toEqual(["a", "b"]);
+  });
+});
+
 describe("files", () => {
   it("gives back what was written as WAV, to 16 bits", async () => {
     const samples = tone(0.2, 8000);
