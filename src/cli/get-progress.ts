@@ -29,7 +29,7 @@ export function openGetView(terminal: Terminal): GetView {
   let told = 0;
   const figures = ({ file, done, total }: ProgressEvent): string[] => {
     const seconds = began ? (performance.now() - began.at) / 1000 : 0;
-    const speed = began && seconds > 0.3 ? (done - began.from) / seconds : undefined;
+    const speed = began && seconds > 0.3 && done > began.from ? (done - began.from) / seconds : undefined;
     const of = total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`;
     const rate = speed === undefined ? [] : [`${formatBytes(speed)}/s`];
     const left = speed && total !== undefined && total > done ? [`${formatDuration((total - done) / speed)} left`] : [];

@@ -85,12 +85,14 @@ export function splitImages(
   const side = (value: 0 | 1) => Array.from({ length: set.count }, (_, i) => i).filter((i) => held[i] === value);
   const [train, validation] = [side(0), side(1)];
   if (train.length === 0 || (fraction > 0 && validation.length === 0)) {
+    const [pictures, classes] = [set.count === 1 ? "picture" : "pictures", set.classes.length];
+    const of = `${set.count} ${pictures}${classes > 1 ? ` in ${classes} classes` : ""}`;
     throw new HeptagenError(
       "data/too-few",
-      `holding out ${fraction} of ${set.count} ${set.count === 1 ? "picture" : "pictures"}${set.classes.length > 1 ? ` in ${set.classes.length} classes` : ""} leaves ${train.length} to train on and ${validation.length} to validate on`,
+      `${set.source}: holding out ${fraction} of ${of} leaves ${train.length} to train on and ${validation.length} to validate on`,
       {
         facts: { count: set.count, train: train.length, validation: validation.length },
-        next: "Add pictures, hold out a larger part (validation), or none (validation 0).",
+        next: `Add pictures, hold out a ${train.length === 0 ? "smaller" : "larger"} part (--validation), or none (--validation 0).`,
       },
     );
   }

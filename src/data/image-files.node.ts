@@ -173,6 +173,7 @@ function reasonOf(error: unknown): string {
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
   if (/unsupported image format/i.test(message)) return "not a picture, or of an unknown kind";
   if (/buffer is empty|empty/i.test(message)) return "empty";
+  if (/corrupt header/i.test(message)) return "damaged: its header is cut short or wrong";
   return message;
 }
 

@@ -48,11 +48,13 @@ export interface DataDescription {
   readonly bad: readonly BadFile[];
   /** A contact sheet, as PNG: pictures and sounds have one. */
   readonly sheet: Uint8Array | undefined;
+  /** A few of them in one row, small enough for a terminal, as PNG. */
+  readonly glance: Uint8Array | undefined;
   /** The first lines of a text or a table; a list of other files. */
   readonly lines: readonly string[];
 }
 
-type Content = Pick<DataDescription, "facts" | "classes" | "bad" | "sheet" | "lines">;
+type Content = Pick<DataDescription, "facts" | "classes" | "bad" | "sheet" | "glance" | "lines">;
 
 /**
  * Describes a set of data. Bad files are listed, never thrown.
@@ -67,7 +69,7 @@ export async function describeData(what: string, options: DescribeOptions = {}):
   const path = named ? await locateData(named) : what;
   const known = named && (await catalogueFacts(named.set));
   if (path === undefined) {
-    const empty = { classes: [], bad: [], sheet: undefined, lines: [] };
+    const empty = { classes: [], bad: [], sheet: undefined, glance: undefined, lines: [] };
     return { name: what, kind: named?.set.kind ?? "files", set: named?.set, path, facts: known ?? {}, ...empty };
   }
   const stated = options.kind ?? (named && named.set.kind !== "files" ? named.set.kind : undefined);
@@ -121,7 +123,23 @@ async function describeImages(source: string, _path: string, { column, labelColu
     ...(own && { fingerprint: set.fingerprint }),
   };
   const classes = set.classes.map((name, i) => ({ name, count: (set.labels ?? []).filter((label) => label === i).length }));
-  return { facts, classes, bad: set.skipped, sheet: await pictureSheet(set), lines: [] };
+  const [sheet, glance] = [await pictureSheet(set), await pictureRow(set)];
+  return { facts, classes, bad: set.skipped, sheet, glance, lines: [] };
+}
+
+/** A row is about so wide, in pixels, if its pictures are not larger. */
+const rowWidth = 96;
+
+/** One picture of each class, or some spread evenly, side by side. */
+function pictureRow({ count, channels, height, width, pixels, labels, classes }: ImageDataset): Promise<Uint8Array> {
+  const firsts = classes.flatMap((_, label) => (labels?.includes(label) ? [labels.indexOf(label)] : []));
+  const all = firsts.length > 1 ? firsts : Array.from({ length: count }, (_, i) => i);
+  const chosen = spread(all, Math.max(4, Math.floor(rowWidth / (width + 1))));
+  const size = channels * height * width;
+  return sheetOf(
+    chosen.map((i) => ({ channels, height, width, pixels: pixels.subarray(i * size, (i + 1) * size) })),
+    { columns: chosen.length, gap: 1 },
+  );
 }
 
 /** A sheet is about so wide, in pixels. */
@@ -181,7 +199,11 @@ async function describeAudio(source: string, _path: string, columns: DescribeOpt
     return samples ? [{ caption: `${name}, ${seconds.toFixed(2)} s`, samples, rate }] : [];
   });
   const classes = labels.length === sounds.length ? countLabels(labels) : [];
-  return { facts, classes, bad, sheet: await soundSheet(examples), lines: [] };
+  const [sheet, glance] = [
+    await soundSheet(examples),
+    await soundSheet(examples.slice(0, 3).map((each) => ({ ...each, caption: "" }))),
+  ];
+  return { facts, classes, bad, sheet, glance, lines: [] };
 }
 
 function countLabels(labels: readonly string[]): { name: string; count: number }[] {
@@ -209,7 +231,7 @@ async function describeFiles(path: string, listed?: RegExp): Promise<Content> {
     .slice(0, mostLines)
     .map((file, i) => `${formatBytes(sizes[i] as number).padStart(8)}  ${relative(path, file) || file}`);
   const shown = lines.length > 0 ? lines : [...list, ...(files.length > mostLines ? ["…"] : [])];
-  return { facts, classes: [], bad: [], sheet: undefined, lines: shown };
+  return { facts, classes: [], bad: [], sheet: undefined, glance: undefined, lines: shown };
 }
 
 /** The first lines of a text; none of a file that holds something else. */

@@ -60,16 +60,6 @@ export async function preparePictures(options: TrainingOptions): Promise<Prepare
     });
   }
   const { train, validation } = splitImages(all, options.validation, options.seed);
-  if (train.count === 0 || (options.validation > 0 && validation.count === 0)) {
-    throw new HeptagenError(
-      "data/too-few",
-      `${source}: expected pictures to learn from and to validate on, got ${count} in all`,
-      {
-        facts: { train: train.count, validation: validation.count },
-        next: "Give more pictures, or --validation 0 to learn from all of them.",
-      },
-    );
-  }
   return { train, validation, skipped, facts: { source, fingerprint, count, channels, height, width, classes } };
 }
 

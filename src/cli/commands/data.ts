@@ -176,8 +176,8 @@ async function show(argv: readonly string[]): Promise<number> {
   }
   const terminal = openTerminal({ json: json === true });
   const described = await describeData(name, { kind: checkedKind(kind), column, labelColumn });
-  const { facts, classes, bad, lines, sheet, path, set } = described;
-  terminal.event({ ...described, sheet: undefined, set: undefined, kind: "data", holds: described.kind });
+  const { facts, classes, bad, lines, sheet, glance, path, set } = described;
+  terminal.event({ ...described, sheet: undefined, glance: undefined, set: undefined, kind: "data", holds: described.kind });
   terminal.say(pc.bold(name));
   const width = Math.max(...Object.keys(facts).map((fact) => fact.length), 7);
   const say = (fact: string, value: string) =>
@@ -191,7 +191,8 @@ async function show(argv: readonly string[]): Promise<number> {
   sayBad(terminal, bad);
   for (const line of lines) terminal.say(`  ${pc.dim("│")} ${line.slice(0, 160)}`);
   if (path === undefined) terminal.say(`\nIt is not here yet. Fetch it: ${programName()} data get ${set?.name ?? name}`);
-  if (sheet) await showSheet(terminal, sheet, out);
+  if (glance) await preview(terminal, glance);
+  if (sheet) await writeSheet(terminal, sheet, out);
   return exitCodes.ok;
 }
 
@@ -211,16 +212,12 @@ function sayBad(terminal: Terminal, bad: readonly { readonly file: string; reado
   if (bad.length > shownBad) terminal.say(`  … and ${bad.length - shownBad} more`);
 }
 
-async function showSheet(terminal: Terminal, sheet: Uint8Array, out: string | undefined): Promise<void> {
-  if (out !== undefined) {
-    await writeFile(out, sheet);
-    const { width, height } = await sharp(sheet).metadata();
-    terminal.event({ kind: "sheet", file: out, width, height });
-    terminal.say(`\nContact sheet: ${shownPath(out)} (${width} × ${height} pixels)`);
-  } else if (!terminal.json) {
-    terminal.say(pc.dim("\nAs a picture: --out sheet.png"));
-  }
-  await preview(terminal, sheet);
+async function writeSheet(terminal: Terminal, sheet: Uint8Array, out: string | undefined): Promise<void> {
+  if (out === undefined) return terminal.say(pc.dim("\nMore of it as a picture: --out sheet.png"));
+  await writeFile(out, sheet);
+  const { width, height } = await sharp(sheet).metadata();
+  terminal.event({ kind: "sheet", file: out, width, height });
+  terminal.say(`\nContact sheet: ${shownPath(out)} (${width} × ${height} pixels)`);
 }
 
 async function remove(argv: readonly string[]): Promise<number> {
