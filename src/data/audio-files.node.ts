@@ -166,7 +166,9 @@ function mix(channels: readonly Float32Array[]): Float32Array {
 /** Another number of samples per second, by libsamplerate's best band-limited interpolation. */
 export async function resample(samples: Float32Array, from: number, to: number): Promise<Float32Array> {
   if (from === to) return samples;
-  const { default: resampler } = await import("@alexanderolsen/libsamplerate-js");
+  const loaded = await import("@alexanderolsen/libsamplerate-js");
+  // It is a CommonJS module, which some loaders (tsx) give as it is, without a default.
+  const resampler = loaded.default ?? (loaded as unknown as typeof loaded.default);
   const converter = await resampler.create(1, from, to, { converterType: resampler.ConverterType.SRC_SINC_BEST_QUALITY });
   try {
     return converter.simple(samples).slice(); // out of the converter's memory

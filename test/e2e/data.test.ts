@@ -15,14 +15,14 @@ const png = (colour: string, size = 8) =>
   sharp({ create: { width: size, height: size, channels: 3, background: colour } })
     .png()
     .toBuffer();
-const tone = Float32Array.from({ length: 12_000 }, (_, i) => 0.5 * Math.sin(i / 5));
+const tone = Float32Array.from({ length: 24_000 }, (_, i) => 0.5 * Math.sin(i / 5));
 
 beforeAll(async () => {
   process.env.HEPTAGEN_CACHE = join(folder, "cache");
   put("photos/red/a.png", await png("#f00"));
   put("photos/blue/b.png", await png("#00f"));
   put("photos/blue/broken.png", "no picture");
-  put("one/only.wav", await encodeWav(tone, 8000));
+  put("one/only.wav", await encodeWav(tone, 16_000)); // resampled to be read
   put("quiet/a.wav", await encodeWav(tone, 8000));
   put("quiet/silent.wav", await encodeWav(new Float32Array(8000), 8000));
 });
