@@ -101,6 +101,15 @@ export const textSets: readonly DataSet[] = [
     citation: "O. Aoki: Debian Reference, with its translators",
   },
   {
+    name: "debian-descriptions",
+    kind: "text",
+    summary: "about 60,000 packages described: titles, bodies, sections; in English, many in French and German, some in Chinese",
+    source: { from: "debian-index", languages: ["en", "fr", "de", "zh_CN"] },
+    content: "descriptions.jsonl",
+    licence: "none stated",
+    licenceNote: "Descriptions are part of their packages, translations of the Debian Description Translation Project.",
+  },
+  {
     name: "debian-faq",
     kind: "text",
     summary: "questions and answers about Debian, English",

@@ -41,6 +41,10 @@ export type DataSource =
   | ({ readonly from: "heptagen" /** Its path in `assets/`. */; readonly file: string } & Partial<KnownArchive>)
   | { readonly from: "npm"; readonly packages: readonly NpmPackage[] }
   | { readonly from: "debian"; readonly packages: readonly DebianPackage[] }
+  | {
+      readonly from: "debian-index" /** Languages of descriptions, as Debian writes them. */;
+      readonly languages: readonly string[];
+    }
   | ({ readonly from: "url"; readonly url: string } & Partial<KnownArchive>)
   | { readonly from: "hugging-face"; readonly dataset: string; readonly revision?: string };
 
@@ -138,6 +142,7 @@ export function fetchedBytes({ source }: DataSet): number | undefined {
     case "heptagen":
     case "url":
       return source.bytes;
+    case "debian-index":
     case "hugging-face":
       return undefined;
   }
@@ -152,6 +157,8 @@ export function sourceText(source: DataSource): string {
       return `npm ${source.packages.map(({ name, version }) => `${name}@${version}`).join(" + ")}`;
     case "debian":
       return `Debian ${source.packages.map(({ name, version }) => `${name} ${version}`).join(" + ")}`;
+    case "debian-index":
+      return `Debian's package lists in ${source.languages.join(", ")}`;
     case "url":
       return source.url;
     case "hugging-face":

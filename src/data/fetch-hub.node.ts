@@ -4,7 +4,7 @@
  * HF_ENDPOINT names another hub, HF_TOKEN signs in to sets that ask for it, both as in Hugging Face's own tools.
  */
 import { promises as fs } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
 import { type FetchedArchive, interrupted } from "./cache-folder.node.ts";
 import { verify } from "./checksum.node.ts";
@@ -84,7 +84,7 @@ export async function fetchHub(set: HubSet, files: readonly HubFile[], context: 
   const fetched: FetchedArchive[] = [];
   for (const hubFile of files) {
     const target = join(context.folder, hubFile.path);
-    if (!join(target, ".").startsWith(join(context.folder, "."))) {
+    if (relative(context.folder, target).startsWith("..")) {
       throw new HeptagenError("data/hub", `${set.dataset}: a file's path leads out of the set: ${hubFile.path}`);
     }
     await fs.mkdir(dirname(target), { recursive: true });

@@ -21,6 +21,7 @@ import {
 import { contentOf, type DataSet, fetchedBytes, parseDataName, sourceText, unknownDataSet } from "./catalogue.ts";
 import { verify } from "./checksum.node.ts";
 import { fetchDebian, partsOfName } from "./fetch-debian.node.ts";
+import { fetchDebianIndex } from "./fetch-debian-index.node.ts";
 import { fetchHub, listHubSet } from "./fetch-hub.node.ts";
 import { fetchNpm } from "./fetch-npm.node.ts";
 import { fetchUrl, fileNameOf } from "./fetch-url.node.ts";
@@ -64,7 +65,7 @@ export function namedData(text: string): NamedData | undefined {
   const known = parseDataName(text);
   if (known) return { ...known, whole: known.set.name };
   if (/^https?:\/\//.test(text)) return { set: addressSet(text), part: undefined, whole: text };
-  const [, dataset, revision, part] = /^hf:([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?(?::([\w.-]+))?$/.exec(text) ?? [];
+  const [, dataset, revision, part] = /^hf:(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?(?::([\w.-]+))?$/.exec(text) ?? [];
   if (dataset === undefined) return undefined;
   return { set: hubSet(dataset, revision), part, whole: `hf:${dataset}${revision === undefined ? "" : `@${revision}`}` };
 }
@@ -189,6 +190,11 @@ async function fetchSource(set: DataSet, context: FetchContext, folders: Folders
         onEvent({ kind: "warning", message: `${source.url} holds something else than when it was last fetched` });
       }
       await fs.rename(file, join(folders.built, set.content));
+      return { licence: set.licence, archives };
+    }
+    case "debian-index": {
+      announce(set.licence);
+      archives.push(...(await fetchDebianIndex(source.languages, folders.built, context)));
       return { licence: set.licence, archives };
     }
     case "hugging-face": {

@@ -89,7 +89,7 @@ async function list(argv: readonly string[]): Promise<number> {
     const bytes = fetchedBytes(set);
     const { name, summary, licence, licenceNote, citation, source } = set;
     terminal.event({ kind: "data", name, holds: set.kind, summary, source, bytes, licence, licenceNote, citation, here });
-    const size = vendored || bytes === undefined ? "–" : formatBytes(bytes);
+    const size = vendored ? "–" : bytes === undefined ? "varies" : formatBytes(bytes);
     rows.push([name, set.kind, size, licence, vendored ? "comes along" : here ? "here" : ""]);
   }
   terminal.say(table(rows, ["name", "kind", "to fetch", "licence", "here?"]));

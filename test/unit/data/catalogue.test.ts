@@ -59,7 +59,8 @@ describe("the catalogue", () => {
       whole: "hf:a/b@refs/pr/1",
     });
     expect(namedData("https://example.org/a%20b.zip?x=1")?.set.content).toBe("a_b.zip");
-    for (const path of ["./digits", "digits/", "photos", "hf:a", "C:\\x", "a:b"]) expect(namedData(path)).toBeUndefined();
+    for (const path of ["./digits", "digits/", "photos", "hf:a", "C:\\x", "a:b", "hf:../..", "hf:a/.."])
+      expect(namedData(path)).toBeUndefined();
     const { set } = namedData("fashion-mnist") as NonNullable<ReturnType<typeof namedData>>;
     expect(() => contentOf(set, "constructor")).toThrow(/no part "constructor"/);
   });

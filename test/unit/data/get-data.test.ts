@@ -384,6 +384,47 @@ posix("Debian", () => {
   });
 });
 
+posix("Debian's package lists", () => {
+  it("give descriptions in several languages, each once, with sections and sources", async () => {
+    const lists = mkdtempSync(join(folder, "lists-"));
+    const packages = [
+      "Package: a-data\nSource: a (1.0)\nSection: games\nDescription: a game\nDescription-md5: 11",
+      "Package: a\nSection: games\nDescription-md5: 11",
+      "Package: b\nSection: text\nDescription-md5: 22",
+      "Package: undescribed\nSection: text\nDescription-md5: 33",
+    ];
+    const english = [
+      "Package: a\nDescription-md5: 11\nDescription-en: a game\n First line\n goes on.\n .\n Second:\n  * kept as it is",
+    ];
+    english.push("Package: b\nDescription-md5: 22\nDescription-en: a text tool\n Reads.");
+    const chinese = ["Package: a\nDescription-md5: 11\nDescription-zh_CN: 游戏\n 第一。"];
+    writeFileSync(join(lists, "m_Packages"), `${packages.join("\n\n")}\n`);
+    writeFileSync(join(lists, "m_Translation-en"), `${english.join("\n\n")}\n\n`);
+    writeFileSync(join(lists, "m_Translation-zh%5fCN"), `${chinese.join("\n\n")}\n\n`);
+    fakeTool("apt-get", `cp ${lists}/* "$(sed -n 's/Dir::State::Lists "\\(.*\\)";/\\1/p' "$APT_CONFIG")/"`);
+    const set = own({
+      kind: "text",
+      source: { from: "debian-index", languages: ["en", "zh_CN"] },
+      content: "descriptions.jsonl",
+    });
+    const { path, receipt } = await get(set);
+    const rows = readFileSync(path, "utf8").trim().split("\n");
+    expect(rows.map((row) => JSON.parse(row))).toEqual([
+      {
+        package: "a-data",
+        source: "a",
+        section: "games",
+        text: {
+          en: { title: "a game", body: "First line goes on.\n\nSecond:\n * kept as it is" },
+          zh_CN: { title: "游戏", body: "第一。" },
+        },
+      },
+      { package: "b", source: "b", section: "text", text: { en: { title: "a text tool", body: "Reads." } } },
+    ]);
+    expect(receipt?.archives).toHaveLength(3);
+  });
+});
+
 describe("the Hugging Face hub", () => {
   const table = async (colours: readonly string[]): Promise<Buffer> => {
     const { DuckDBInstance } = await import("@duckdb/node-api");
