@@ -40,6 +40,7 @@ const commands: Readonly<Record<string, Entry>> = {
  * @returns the exit code
  */
 export async function run(argv: readonly string[]): Promise<number> {
+  process.stdout.on("error", leaveQuietly);
   const [name, ...rest] = argv;
   try {
     if (name === undefined || name === "help" || name.startsWith("-")) {
@@ -57,6 +58,12 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok; // --help, --version
     return reportError(error, { json: argv.includes("--json"), debug: argv.includes("--debug") });
   }
+}
+
+/** Whoever read what is printed has read enough (`| head`). */
+function leaveQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit(exitCodes.ok);
+  throw error;
 }
 
 /** The program as a whole: what `heptagen --help` prints. */

@@ -25,16 +25,17 @@ export interface AudioSurvey {
 }
 
 /**
- * Decodes every sound of a source.
+ * Decodes the sounds of a source.
  *
  * @param examples keep the samples of so many, spread evenly
+ * @param limit look at so many, spread evenly; at all unless told
  * @throws HeptagenError those of `readAudio` that concern the source
  */
 export async function surveyAudio(
   path: string,
-  { examples = 0, ...columns }: MediaColumns & { readonly examples?: number } = {},
+  { examples = 0, limit, ...columns }: MediaColumns & { readonly examples?: number; readonly limit?: number } = {},
 ): Promise<AudioSurvey> {
-  const listed = await listSounds(path, columns);
+  const listed = spread(await listSounds(path, columns), limit);
   const kept = new Set(spread(listed, examples));
   const hash = createHash("sha256");
   const sounds: SurveyedSound[] = [];

@@ -57,7 +57,8 @@ export const audioSets: readonly DataSet[] = [
   {
     name: "fish-speech",
     kind: "audio",
-    summary: "1,882 acted Czech lines (105 minutes), labels are the speakers (small fish, big fish, others), with their words",
+    summary:
+      "1,882 acted Czech lines (105 minutes), labels are the speakers (small fish, big fish, others), nearly all with their words",
     source: {
       from: "debian",
       packages: [

@@ -290,10 +290,13 @@ async function guessKind(path: string): Promise<DataKind> {
   return packed === undefined ? "files" : guessPacked(packed);
 }
 
-/** What an archive or a Parquet file holds: what can be listed of it, and begins like a sound or not. */
+/** Files of an archive that are looked at to see what they are. */
+const peeked = 5;
+
+/** What an archive or a Parquet file holds: sounds if most can be decoded as such, else pictures, if any has a size. */
 async function guessPacked(file: string): Promise<DataKind> {
-  const { sounds, bad } = await surveyAudio(file).catch(() => ({ sounds: [], bad: [] }));
+  const { sounds, bad } = await surveyAudio(file, { limit: peeked }).catch(() => ({ sounds: [], bad: [] }));
   if (sounds.length > bad.length) return "audio";
-  const { sizes } = await imageSizes({ data: file, limit: 20 }).catch(() => ({ sizes: [] }));
+  const { sizes } = await imageSizes({ data: file, limit: peeked }).catch(() => ({ sizes: [] }));
   return sizes.length > 0 ? "images" : "files";
 }

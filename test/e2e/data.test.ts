@@ -42,6 +42,12 @@ describe("heptagen data", () => {
     expect(audio.every(({ holds }) => holds === "audio")).toBe(true);
   });
 
+  it("leaves quietly when its reader has read enough", async () => {
+    const line = `"${process.execPath}" --import "${join(import.meta.dirname, "../../node_modules/tsx/dist/esm/index.mjs")}" "${join(import.meta.dirname, "../../src/cli/main.ts")}" data list | true`;
+    const { stderr, code } = await execute("sh", ["-c", line]);
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+  });
+
   it("shows the digits, with a contact sheet", async () => {
     const out = join(folder, "sheet.png");
     const { stdout, stderr } = await heptagen(["data", "show", "digits", "--out", out]);
