@@ -10,6 +10,7 @@ import type { TracedKey } from "../core/index.ts";
 import { scan } from "../core/scan.ts";
 import type { Tensor } from "../core/tensor.ts";
 import { add, mul, reshape, slice, sub } from "../ops/index.ts";
+import { type NdArray, ndarray } from "../util/ndarray.ts";
 import { decode, draw, encode, picture, reparameterise, type VaeBatch, type VaeConfig, type VaeParams } from "./vae.ts";
 
 /** Rounds between picture and latent in which a part is made. */
@@ -20,6 +21,24 @@ export interface VaeSampling {
   readonly temperature: number;
   /** Draws each pixel from its distribution, with this key, instead of showing its mean. */
   readonly pixels?: TracedKey | undefined;
+}
+
+/**
+ * How much of each of some standard normal latents goes into each of B pictures so that they walk from one latent to the next,
+ * `length` pictures each: along an arc, cos φ a + sin φ b, on which every latent is standard normal too. A walk begins where the one
+ * before has ended.
+ *
+ * @returns float32 [B, ⌈B / length⌉ + 1]
+ */
+export function arcs(count: number, length: number): NdArray {
+  const ends = Math.ceil(count / length) + 1;
+  const data = new Float32Array(count * ends);
+  for (let i = 0; i < count; i++) {
+    const [walk, angle] = [Math.floor(i / length), ((i % length) / (length - 1)) * (Math.PI / 2)];
+    data[i * ends + walk] = Math.cos(angle);
+    data[i * ends + walk + 1] = Math.sin(angle);
+  }
+  return ndarray("float32", [count, ends], data);
 }
 
 /**

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { arcs } from "../../src/models/vae-sampler.ts";
 import { vaeFamily } from "../../src/tasks/families/vae.ts";
 import { onSphere } from "../../src/tasks/families/vae-inspect.node.ts";
 import type { MadePicture } from "../../src/tasks/generate-image-trained.ts";
@@ -64,6 +65,13 @@ describe("a run on digits", () => {
     }
     const [drawn] = await all(digits.model.pictures({ numSamples: 1, drawPixels: true }));
     expect(apart(drawn as MadePicture, source)).toBeGreaterThan(0);
+  });
+
+  it("walks from one new picture to another in even steps, and on from there", async () => {
+    const made = await all(digits.model.pictures({ numSamples: 16, walk: 8 }));
+    const step = (i: number) => apart(made[i] as MadePicture, made[i + 1] as MadePicture);
+    expect(step(7)).toBe(0); // the second walk begins where the first has ended
+    expect(apart(made[0] as MadePicture, made[7] as MadePicture)).toBeGreaterThan(Math.max(...[0, 1, 2, 3, 4, 5, 6].map(step)));
   });
 
   it("shows what it does", async () => {
@@ -150,6 +158,9 @@ it("warns of posterior collapse, once, after beta has risen", () => {
 });
 
 it("walks between vectors along the sphere", () => {
+  const { shape, data } = arcs(5, 3);
+  expect(shape).toEqual([5, 3]);
+  for (let i = 0; i < 5; i++) expect(Math.hypot(...(data as Float32Array).subarray(3 * i, 3 * i + 3))).toBeCloseTo(1, 6);
   expect(
     onSphere(
       [

@@ -1,6 +1,6 @@
 /** The variational autoencoder as a family of the image task. */
 import { z } from "zod";
-import type { Tensor, TracedKey } from "../../core/index.ts";
+import { constant, type Tensor, type TracedKey } from "../../core/index.ts";
 import {
   checkConfig,
   decode,
@@ -14,8 +14,8 @@ import {
   type VaeConfig,
   type VaeParams,
 } from "../../models/vae.ts";
-import { complete, rounds, sample, type VaeSampling, vary } from "../../models/vae-sampler.ts";
-import { add, concat, mul, normal, sum } from "../../ops/index.ts";
+import { arcs, complete, rounds, sample, type VaeSampling, vary } from "../../models/vae-sampler.ts";
+import { add, concat, matmul, mul, normal, sum } from "../../ops/index.ts";
 import { compile, type Executable } from "../../runtime/index.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import { type Key, key } from "../../util/random.ts";
@@ -47,6 +47,7 @@ export type VaeOptions = z.output<typeof options>;
 
 const sampling = z.strictObject({
   temperature: z.number().min(0).default(1).describe("scale of the latents: lower for more typical pictures"),
+  walk: count.default(1).describe("new pictures on each walk from one to another; 1 for none, and each picture on its own"),
   drawPixels: z.boolean().default(false).describe("draw each pixel from its distribution, instead of showing its mean"),
 });
 
@@ -118,7 +119,7 @@ async function openSampler(
   params: Tree<NdArray>,
   { count: size, options: chosen, device }: Parameters<ImageFamily<VaeConfig>["openSampler"]>[2],
 ): Promise<PictureSampler> {
-  const { temperature, drawPixels } = chosen as z.output<typeof sampling>; // checked by the task
+  const { temperature, walk, drawPixels } = chosen as z.output<typeof sampling>; // checked by the task
   const { channels, height, width, latent } = config;
   const settings = (random: TracedKey): VaeSampling => ({ temperature, ...(drawPixels && { pixels: random.fold("pixels") }) });
   const noise = (random: TracedKey, ...more: number[]) => normal(random.fold("latents"), [...more, size, latent]);
@@ -128,9 +129,14 @@ async function openSampler(
     labels: ndarray("int32", [size], new Int32Array(size)),
   };
   const mask = zeros(size, 1, height, width);
+  const mixed = (random: TracedKey) => {
+    if (walk === 1) return noise(random);
+    const parts = arcs(size, walk);
+    return matmul(constant(parts), normal(random.fold("latents"), [parts.shape[1] as number, latent]));
+  };
   const ways = {
     prior: (p: Tree<Tensor>, { labels }: Batch<Tensor>, _: Tensor, random: TracedKey) =>
-      sample(config, paramsOf(p), labels, noise(random), settings(random)),
+      sample(config, paramsOf(p), labels, mixed(random), settings(random)),
     vary: (p: Tree<Tensor>, given: Batch<Tensor>, _: Tensor, random: TracedKey) =>
       vary(config, paramsOf(p), given, noise(random), settings(random)),
     complete: (p: Tree<Tensor>, given: Batch<Tensor>, part: Tensor, random: TracedKey) =>
