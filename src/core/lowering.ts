@@ -48,6 +48,11 @@ export interface Lowering {
   ): LoweredBody;
   /** Whether a value comes from an enclosing graph (or is a constant) and so is not this body's own to return. */
   isOuter(value: Value): boolean;
+  /**
+   * The outermost graph around this one that has all these values: what is computed of them there is computed once, however
+   * often this body runs. This lowering itself where the body's own values are among them.
+   */
+  outermost(values: readonly Value[]): Lowering;
   /** Values already computed here or in an enclosing graph, by what computes them. */
   readonly known: Known;
   /**

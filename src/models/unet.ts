@@ -323,8 +323,9 @@ function residualBlock(
   said: Tensor,
   key: TracedKey | undefined,
 ): Tensor {
-  const first = conv(conv1, silu(groupNorm(norm1, x, { groups })), { padding: 1 });
-  const told = add(first, reshape(said, [...said.shape, 1, 1])); // [B, C'] → [B, C', 1, 1]
+  const first = conv({ weight: conv1.weight }, silu(groupNorm(norm1, x, { groups })), { padding: 1 });
+  const shift = conv1.bias ? add(said, conv1.bias) : said; // [B, C'], so that pictures are added to once
+  const told = add(first, reshape(shift, [...shift.shape, 1, 1])); // [B, C', 1, 1]
   const second = conv(conv2, dropout(silu(groupNorm(norm2, told, { groups })), rate, key), { padding: 1 });
   return add(second, skip ? conv(skip, x) : x);
 }

@@ -101,11 +101,14 @@ class GraphBuilder implements Lowering {
   readonly nodesBuilt: NodeProto[] = [];
   readonly known: Known;
   readonly #parts: ModelParts;
-  readonly #own = new Set<Value>();
+  readonly #outer: GraphBuilder | undefined;
+  readonly #own: Set<Value>;
 
-  constructor(parts: ModelParts, outer?: Known) {
+  constructor(parts: ModelParts, outer?: GraphBuilder, inputs: readonly Value[] = []) {
     this.#parts = parts;
-    this.known = new Known(outer);
+    this.#outer = outer;
+    this.#own = new Set(inputs);
+    this.known = new Known(outer?.known);
   }
 
   node(op: string, inputs: readonly Value[], attributes: Readonly<Record<string, Attribute>> = {}, domain = ""): Value {
@@ -178,12 +181,16 @@ class GraphBuilder implements Lowering {
     return !this.#own.has(value);
   }
 
+  outermost(values: readonly Value[]): Lowering {
+    return this.#outer && values.every((value) => this.isOuter(value)) ? this.#outer.outermost(values) : this;
+  }
+
   body(
     inputs: readonly (TensorType & { readonly name: string })[],
     build: (inner: Lowering, inputs: readonly Value[]) => readonly (TensorType & { readonly value: Value })[],
   ): LoweredBody {
-    const inner = new GraphBuilder(this.#parts, this.known);
     const names = inputs.map(({ name }) => this.#parts.name(name));
+    const inner = new GraphBuilder(this.#parts, this, names);
     const outputs = build(inner, names);
     const body = create(GraphProtoSchema, {
       name: this.#parts.name("body"),

@@ -45,15 +45,16 @@ export function blockedConv(
   // To [O/n, C/n, K, n of C, n of O]. Reordering an image turns an axis of channels into blocks faster than Transpose does: here
   // the output channels of the kernel.
   const asImage = turned ? [channels, outChannels, sizeOf(dims), 1] : [1, outChannels, channels, sizeOf(dims)];
-  const blocks = b.node("ReorderInput", [b.node("Reshape", [w, b.int64(asImage)])], {}, domain);
+  const once = b.outermost([w]); // in a loop that leaves the kernel as it is: before the loop
+  const blocks = once.node("ReorderInput", [once.node("Reshape", [w, once.int64(asImage)])], {}, domain);
   const shape = turned
     ? [channels / block, block, outChannels / block, sizeOf(dims), block]
     : [outChannels / block, channels / block, block, sizeOf(dims), block];
-  const apart = b.node("Reshape", [blocks, b.int64(shape)]);
+  const apart = once.node("Reshape", [blocks, once.int64(shape)]);
   const arranged = turned
-    ? b.node("Transpose", [reverse(b, apart, 3)], { perm: [2, 0, 3, 1, 4] })
-    : b.node("Transpose", [apart], { perm: [0, 1, 3, 2, 4] });
-  const weights = b.node("Reshape", [arranged, b.int64([outChannels, channels, ...dims])]);
+    ? once.node("Transpose", [reverse(once, apart, 3)], { perm: [2, 0, 3, 1, 4] })
+    : once.node("Transpose", [apart], { perm: [0, 1, 3, 2, 4] });
+  const weights = once.node("Reshape", [arranged, once.int64([outChannels, channels, ...dims])]);
   const out = b.node("Conv", [b.node("ReorderInput", [x], {}, domain), weights, ...bias], onnxGeometry(geometry), domain);
   return b.node("ReorderOutput", [out], { channels: outChannels }, domain);
 }
