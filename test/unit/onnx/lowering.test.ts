@@ -214,3 +214,24 @@ describe("size", () => {
     expect(encodeModel(model).length).toBeLessThan(4000);
   });
 });
+
+test("a kernel that a loop does not change is arranged before the loop, one that it makes inside", () => {
+  const [x, w] = [float(1, 16, 4, 4), float(16, 16, 3, 3)];
+  const reorders = (step: (h: Tensor) => Tensor): [number, number] => {
+    const [end] = scan((h: Tensor) => [step(h), []] as const, x, [], { length: 3 });
+    const model = buildModel(
+      {
+        inputs: [
+          ["x", x],
+          ["w", w],
+        ],
+        outputs: [["y", end]],
+      },
+      { channelBlock: 8 },
+    );
+    const inside = loops(model)[0]?.body.node.filter(({ opType }) => opType === "ReorderInput").length ?? 0;
+    return [count(model, "ReorderInput"), inside];
+  };
+  expect(reorders((h) => ops.conv(h, w, { padding: 1 }))).toEqual([1, 1]);
+  expect(reorders((h) => ops.conv(h, mul(w, sum(h)), { padding: 1 }))).toEqual([0, 2]);
+});
