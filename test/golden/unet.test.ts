@@ -113,7 +113,9 @@ describe.each(["unet-epsilon", "unet-v", "unet-flow"])("%s", (name) => {
     const got = await executable.run(start, data, given);
     await executable.dispose();
     expect(gap({ prediction: got.prediction }, { prediction })).toBeLessThan(8 * facts.float32Gap.prediction.max);
-    expect(Math.abs(Number(got.loss.data[0]) - facts.loss)).toBeLessThan(8 * facts.float32Gap.loss.max);
+    // PyTorch's loss may lie nearer by chance than float32 numbers of its size lie apart (2^-23 of it).
+    const spacing = facts.loss * 2 ** -23;
+    expect(Math.abs(Number(got.loss.data[0]) - facts.loss)).toBeLessThan(8 * Math.max(facts.float32Gap.loss.max, spacing));
     expect(gap(got.grads, tree("grads"))).toBeLessThan(8 * facts.float32Gap.grads.max);
   });
 
