@@ -72,6 +72,7 @@ const small: Readonly<Record<string, Options>> = {
   "transformer/language-model": { layers: 1, heads: 2, width: 16 },
   "vae/generate-image": { filters: 4, hidden: 8, latent: 3 },
   "wavenet/generate-audio": {},
+  "diffusion/generate-image": { base: 8, heads: 2 },
   "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
 };
 
