@@ -100,7 +100,11 @@ export async function featureClassifier(
   const settings = createHash("sha256").update(JSON.stringify({ config, recipe })).digest("hex");
   const stem = join(classifierFolder(), `${fingerprint.slice(0, 16)}-${settings.slice(0, 8)}`);
   const [file, note] = [`${stem}.safetensors`, `${stem}.json`];
-  const kept = await load(config, file, note);
+  const kept = await load(config, file, note).catch((error: unknown) => {
+    if (!(error instanceof HeptagenError)) throw error;
+    context.onEvent?.({ kind: "note", message: `the classifier kept in ${file} is damaged: ${error.message}` });
+    return undefined;
+  });
   const { params, facts } = kept ?? (await train(config, set, context));
   if (!kept) {
     await createFolder(classifierFolder());

@@ -61,11 +61,16 @@ describe("a classifier of digits", () => {
     await second.dispose();
   });
 
-  it("is the same when it is trained again", async () => {
+  it("is the same when it is trained again, as where the file is damaged", async () => {
     const before = readFileSync(features.file);
-    rmSync(join(folder, "cache"), { recursive: true });
-    const second = await featureClassifier(digits);
+    writeFileSync(features.file, before.subarray(0, 1000));
+    const notes: EvaluateEvent[] = [];
+    const second = await featureClassifier(digits, { onEvent: (event) => event.kind === "note" && notes.push(event) });
     await second.dispose();
+    expect(notes.map((event) => event.kind === "note" && event.message)).toEqual([
+      expect.stringContaining("is damaged"),
+      expect.stringContaining("training a classifier"),
+    ]);
     expect(readFileSync(features.file)).toEqual(before);
   });
 
