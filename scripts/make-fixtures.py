@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gpt2, metrics, ops, optimizers, pixelcnn, transformer, unet, vae, wavenet
+from fixtures import gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
@@ -32,6 +32,7 @@ PARTS = {
     "ops": ops.write,
     "optimizers": optimizers.write,
     "pixelcnn": pixelcnn.write,
+    "recurrent": recurrent.write,
     "transformer": transformer.write,
     "unet": unet.write,
     "vae": vae.write,

@@ -25,6 +25,8 @@ export interface ForwardOptions {
  * token and gives scores for the next, and at the end the carry is folded into the memory.
  */
 export interface Decoder<Config> {
+  /** The memory has one size however much was read: it never has to grow, and no text is too long for it. */
+  readonly endless?: true;
   /** Reads tokens int32 [B, S], of which the first `length` (int32 scalar) count: scores after the last [B, V], and the memory. */
   read(config: Config, params: Tree<Tensor>, tokens: Tensor, length: Tensor): { logits: Tensor; memory: Tree<Tensor> };
   /** An empty carry for a chunk of N steps. */
@@ -42,6 +44,31 @@ export interface Decoder<Config> {
   close(config: Config, memory: Tree<Tensor>, carry: Tree<Tensor>): Tree<Tensor>;
 }
 
+export interface RecurrentForwardOptions extends ForwardOptions {
+  /** The state to begin with, as `forward` returns it; blank unless given. */
+  readonly state?: Tree<Tensor> | undefined;
+  /** Where a new text begins, bool [B, T]: the state is forgotten before the token is read. */
+  readonly resets?: Tensor | undefined;
+  /**
+   * Added to the state before each token is read: a tree like the state, its leaves [T, B, …]. The gradient with respect to
+   * them tells what the states have to do with a loss.
+   */
+  readonly nudges?: Tree<Tensor> | undefined;
+}
+
+/** What an architecture can do that keeps its past in a state of fixed size: read a text in pieces as if it were one. */
+export interface Recurrence<Config> {
+  /** The state before any text, for B texts: leaves [B, …]. */
+  blank(config: Config, batch: number): Tree<NdArray>;
+  /** tokens int32 [B, T] → logits [B, T, V] and the state after the last token. */
+  forward(
+    config: Config,
+    params: Tree<Tensor>,
+    tokens: Tensor,
+    options: RecurrentForwardOptions,
+  ): { readonly logits: Tensor; readonly state: Tree<Tensor> };
+}
+
 /** An architecture that models sequences of tokens. */
 export interface LanguageModel<Config> {
   readonly name: string;
@@ -52,4 +79,6 @@ export interface LanguageModel<Config> {
   /** tokens int32 [B, T] → logits [B, T, V] */
   forward(config: Config, params: Tree<Tensor>, tokens: Tensor, options?: ForwardOptions): Tensor;
   readonly decoder: Decoder<Config>;
+  /** Where the past is a state of fixed size. */
+  readonly recurrence?: Recurrence<Config>;
 }
