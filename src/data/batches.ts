@@ -39,6 +39,40 @@ export function epochWindows(stream: Int32Array, { batch, context }: WindowOptio
   };
 }
 
+/** Windows each of which goes on where that of the batch before ended, row by row. */
+export interface StreamBatch extends TokenBatch {
+  /** 1, or 0 where all rows begin anew; float32 scalar. */
+  readonly continues: NdArray;
+}
+
+/**
+ * Consecutive windows of B parallel pieces of a stream, for networks that carry their state from batch to batch (truncated
+ * backpropagation through time). At the end of the pieces all begin anew, a little later than before, so that windows differ
+ * from epoch to epoch.
+ */
+export function streamWindows(stream: Int32Array, { batch, context }: WindowOptions, key: Key): (step: number) => StreamBatch {
+  const piece = Math.floor((stream.length - 1) / batch);
+  const spare = Math.min(context, piece - context + 1);
+  if (spare < 1) {
+    throw new HeptagenError(
+      "data/too-short",
+      `expected more than ${batch * context} tokens (a window for each of ${batch} pieces), got ${stream.length}`,
+      { facts: { tokens: stream.length, batch, context }, next: "Add text, or choose a smaller batch or context." },
+    );
+  }
+  const perEpoch = Math.floor((piece - spare + 1) / context);
+  const shift = new Int32Array(1);
+  return (step) => {
+    randint(fold(key, Math.floor(step / perEpoch)), 0, spare, shift);
+    const at = (step % perEpoch) * context + (shift[0] as number);
+    const starts = Int32Array.from({ length: batch }, (_, b) => b * piece + at);
+    return {
+      ...windows(stream, starts, { batch, context }),
+      continues: ndarray("float32", [], [step % perEpoch === 0 ? 0 : 1]),
+    };
+  };
+}
+
 /** All of a stream in consecutive windows that do not overlap; the last batch is filled up with windows that do not count. */
 export function consecutiveWindows(stream: Int32Array, { batch, context }: WindowOptions): TokenBatch[] {
   const count = Math.floor((stream.length - 1) / context);

@@ -24,6 +24,8 @@ export {
   permute,
   prefetch,
   randomWindows,
+  type StreamBatch,
+  streamWindows,
   type TokenBatch,
   type WindowOptions,
 } from "./batches.ts";

@@ -4,7 +4,8 @@
  * The prompt is read once into a memory (a KV cache, a recurrent state). Then one graph writes a chunk of tokens: choosing a
  * token, reading it and scoring the next are steps of one loop inside ONNX Runtime, so JavaScript runs once per chunk, not
  * per token. Between chunks tokens are handed out (streaming), and reading may start over: when the memory is full it
- * doubles, and when the model's context is full the last half of the text is read again.
+ * doubles, and when the model's context is full the last half of the text is read again. A memory that has one size whatever
+ * was read (a recurrent state) never starts over.
  */
 import type { Tensor, TracedKey } from "../core/index.ts";
 import { scan } from "../core/scan.ts";
@@ -18,7 +19,7 @@ import { fold, type Key, key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
 
 export interface GeneratorOptions {
-  /** Longest text the model can read at once, in tokens. */
+  /** Longest text the model can read at once, in tokens; of no concern to an endless decoder. */
   readonly context: number;
   /** Tokens written between two looks from outside; 32 unless told. */
   readonly chunk?: number;
@@ -81,8 +82,10 @@ export function createGenerator<Config>(
   model: LanguageModel<Config>,
   config: Config,
   params: Params,
-  { context, chunk = 32, device }: GeneratorOptions,
+  { context: longest, chunk = 32, device }: GeneratorOptions,
 ): Generator {
+  const { endless = false } = model.decoder;
+  const context = endless ? Number.POSITIVE_INFINITY : longest;
   const step = Math.min(chunk, Math.max(1, context >> 1));
   const readers = new Map<string, Promise<Executable<[Params, NdArray, NdArray], State>>>();
   const writers = new Map<string, Promise<Executable<[Params, State, Key], Written>>>();
@@ -108,11 +111,11 @@ export function createGenerator<Config>(
     let held = 0;
     let state: State | undefined;
     for (let done = 0, round = 0; done < maxTokens; round++) {
-      if (!state || held + step > room) {
+      if (!state || (!endless && held + step > room)) {
         // Read (again): everything that leaves room for a chunk, or the last half when the context is full.
         const length = texts[0]?.length as number;
         held = length + step <= context ? length : Math.min(length, Math.max(1, context - Math.max(step, context >> 1)));
-        room = roomFor(held + step, context);
+        room = roomFor(endless ? held : held + step, context);
         const reader = await once(readers, `${samples} ${room}`, () =>
           compileReader(model, config, params, samples, room, device),
         );

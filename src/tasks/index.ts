@@ -1,5 +1,12 @@
 /** Tasks: what a user asks for. Recipes train; models opened from a run sample, are evaluated, inspected and exported. */
 export type { Backbone, SequenceSizes } from "./backbone.ts";
+export {
+  gruBackbone,
+  lstmBackbone,
+  type RecurrentOptions,
+  type RnnOptions,
+  rnnBackbone,
+} from "./backbones/recurrent.ts";
 export { type TransformerOptions, transformerBackbone } from "./backbones/transformer.ts";
 export {
   type ComparedGroup,
@@ -64,7 +71,10 @@ export {
   type TrainResult,
 } from "./recipe.ts";
 export { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
+export { type GruLanguageModelOptions, gruLanguageModel } from "./recipes/gru-language-model.ts";
+export { type LstmLanguageModelOptions, lstmLanguageModel } from "./recipes/lstm-language-model.ts";
 export { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
+export { type RnnLanguageModelOptions, rnnLanguageModel } from "./recipes/rnn-language-model.ts";
 export { type TransformerLanguageModelOptions, transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 export { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
 export { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";

@@ -22,6 +22,20 @@ export const trainingOptions = z.strictObject({
 });
 export type TrainingOptions = z.output<typeof trainingOptions>;
 
+/** Besides, where the architecture keeps its past in a state of fixed size. */
+export const recurrentOptions = z.strictObject({
+  carryState: z
+    .boolean()
+    .describe("learn from texts read through from beginning to end, each window going on with the state of the one before"),
+});
+
+export type RecurrentTrainingOptions = z.output<typeof recurrentOptions>;
+
+/** Whether the options of a training ask for state to be carried. */
+export function carriesState(options: Readonly<Record<string, unknown>>): boolean {
+  return options.carryState === true;
+}
+
 /** How text is written. */
 export const sampleOptions = z.strictObject({
   prompt: z.string().optional().describe("how the text begins; a new paragraph unless set"),
@@ -50,7 +64,10 @@ export type EvaluateOptions = z.output<typeof evaluateOptions>;
 
 /** What is looked at. */
 export const inspectOptions = z.strictObject({
-  text: z.string().optional().describe("text to draw attention maps for; the beginning of the validation text unless set"),
+  text: z
+    .string()
+    .optional()
+    .describe("text to draw attention maps or states for; the beginning of the validation text unless set"),
   out: z.string().optional().describe("folder for the pictures; the run's inspect/ unless set"),
 });
 export type InspectOptions = z.output<typeof inspectOptions>;

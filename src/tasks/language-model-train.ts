@@ -1,13 +1,17 @@
 /** Training a language model: what the training loop needs to know about this task. */
 import { resolve } from "node:path";
-import { lastingSource, randomWindows, type TokenBatch, type Tokenizer } from "../data/index.ts";
+import { isTensor, type Tensor } from "../core/index.ts";
+import { lastingSource, randomWindows, type StreamBatch, streamWindows, type TokenBatch, type Tokenizer } from "../data/index.ts";
 import { languageScores, type ScoredText } from "../metrics/language.ts";
+import type { Recurrence } from "../models/language-model.ts";
 import { crossEntropy } from "../nn/losses.ts";
+import { mul } from "../ops/index.ts";
 import { schedule } from "../optim/index.ts";
 import {
   type Checkpoint,
   createRun,
   type LoopOptions,
+  type Objective,
   resumeRun,
   type Training,
   type TrainingRun,
@@ -16,13 +20,13 @@ import {
 import { HeptagenError } from "../util/errors.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import { fold, key } from "../util/random.ts";
-import type { Tree } from "../util/tree.ts";
+import { mapTree, type Tree } from "../util/tree.ts";
 import type { Backbone } from "./backbone.ts";
 import { type PreparedText, prepareText, windowOf } from "./language-model-data.ts";
-import { sampleOptions, type TrainingOptions } from "./language-model-options.ts";
+import { carriesState, sampleOptions, type TrainingOptions } from "./language-model-options.ts";
 import type { LoadOrigin, Origin } from "./language-model-resolve.ts";
 import { sampleText } from "./language-model-sample.ts";
-import { compileScorer, type Scorer } from "./language-model-scores.ts";
+import { compileCarriedScorer, compileScorer, resetsOf, type Scorer } from "./language-model-scores.ts";
 import { configureModel, predictedText } from "./language-model-trained.ts";
 import type { NewRun, Options, TrainContext, TrainResult } from "./recipe.ts";
 import { chooseDevice, clipOf, namedMeasures, optimizerOf, parameterCount, trainEvent } from "./training.ts";
@@ -42,6 +46,11 @@ export async function trainRun<Config>(
   { options, origin }: { readonly options: AllOptions; readonly origin: Origin | undefined },
   context: NewRun,
 ): Promise<TrainResult> {
+  if (carriesState(options) && options.accumulate > 1) {
+    throw new HeptagenError("options/value", `train: carryState needs accumulate 1, got ${options.accumulate}`, {
+      next: "A step goes on with the states of the one before: raise the batch instead.",
+    });
+  }
   const text = await prepareText(options, origin?.tokenizer);
   configureModel(backbone, options, text.tokenizer); // checked before anything is written
   const run = await createRun(context.out, {
@@ -119,25 +128,28 @@ async function trainOn<Config>(
   const window = windowOf(options);
   const target = device ?? (await chooseDevice(onEvent));
   let scorer: Scorer | undefined;
+  const carried = carriesState(options) ? model.recurrence : undefined;
   const score = async (weights: Tree<NdArray>): Promise<ScoredText> => {
-    scorer ??= await compileScorer(model, config, weights, { context: window, batch: scoringBatch, device: target });
+    scorer ??= carried
+      ? await compileCarriedScorer(carried, config, weights, { context: window, device: target, endOfText: tokenizer.endOfText })
+      : await compileScorer(model, config, weights, { context: window, batch: scoringBatch, device: target });
     const scores = await scorer.score(weights, validation);
     return { ...scores, ...predictedText(text.validationTexts, tokenizer, validation) };
   };
-  const training: Training<TokenBatch> = {
-    params: start ?? model.init(config, fold(root, "parameters")),
-    objectives: [
-      {
-        name: "model",
+  const common = { name: "model", optimizer: optimizerOf(options), learningRate: schedule(options), clip: clipOf(options) };
+  const size = { batch: options.batch, context: window };
+  const objective: Objective<TokenBatch> = carried
+    ? { ...common, ...carriedObjective(carried, config, size.batch, tokenizer) }
+    : {
+        ...common,
         loss: (weights, { tokens, targets }, random) => ({
           loss: crossEntropy(model.forward(config, weights, tokens, { key: random }), targets),
         }),
-        optimizer: optimizerOf(options),
-        learningRate: schedule(options),
-        clip: clipOf(options),
-      },
-    ],
-    batch: randomWindows(train, { batch: options.batch, context: window }, fold(root, "batches")),
+      };
+  const training: Training<TokenBatch> = {
+    params: start ?? model.init(config, fold(root, "parameters")),
+    objectives: [objective],
+    batch: (carried ? streamWindows : randomWindows)(train, size, fold(root, "batches")),
     unitsPerBatch: options.batch * window,
     ...(validation.length > 0 && {
       async evaluate(weights) {
@@ -168,6 +180,24 @@ async function trainOn<Config>(
   } finally {
     await scorer?.dispose();
   }
+}
+
+/** Learning from texts that go on: each step begins with the states in which the one before left its rows. */
+function carriedObjective<Config>(
+  recurrence: Recurrence<Config>,
+  config: Config,
+  batch: number,
+  tokenizer: Tokenizer,
+): Pick<Objective<StreamBatch>, "carry" | "loss"> {
+  return {
+    carry: recurrence.blank(config, batch),
+    loss(weights, { tokens, targets, continues }, key, _step, before) {
+      const state = mapTree(before, isTensor, (leaf: Tensor) => mul(leaf, continues)) as Tree<Tensor>;
+      const resets = resetsOf(tokens, tokenizer.endOfText);
+      const { logits, state: carry } = recurrence.forward(config, weights, tokens, { state, resets, key });
+      return { loss: crossEntropy(logits, targets), carry };
+    },
+  };
 }
 
 /** What measures of the validation text are called. */

@@ -13,6 +13,7 @@ import { loadHuggingFaceModel } from "./hugging-face.node.ts";
 import { readTexts, splitSource, windowOf } from "./language-model-data.ts";
 import { exportLanguageModel } from "./language-model-export.ts";
 import {
+  carriesState,
   type EvaluateOptions,
   evaluateOptions,
   type GivenSampleOptions,
@@ -22,7 +23,7 @@ import {
   type TrainingOptions,
 } from "./language-model-options.ts";
 import { type LoadedLanguageModel, promptTokens, sampleText } from "./language-model-sample.ts";
-import { compileScorer } from "./language-model-scores.ts";
+import { compileCarriedScorer, compileScorer } from "./language-model-scores.ts";
 import { parseOptions } from "./options.ts";
 import type { Inspection, Measure, OpenContext, Options, Recipe, SampleEvent, TrainedModel } from "./recipe.ts";
 import { curvesOf, parametersOf } from "./training.ts";
@@ -118,7 +119,8 @@ export function trainedModel<Config>(
         });
       }
       const texts = own && opened ? await validationTexts(opened) : await readTexts(options);
-      return evaluateTexts(loaded, texts, opened ? windowOf(opened.options) : loaded.context);
+      const window = opened ? windowOf(opened.options) : loaded.context;
+      return evaluateTexts(loaded, texts, { window, carried: carriesState(opened?.options ?? {}) });
     },
     async inspect(given) {
       const options = parseOptions("inspect", inspectOptions, given);
@@ -139,7 +141,7 @@ export function trainedModel<Config>(
 async function evaluateTexts<Config>(
   { model, config, params, tokenizer, device }: LoadedLanguageModel<Config>,
   texts: readonly string[],
-  window: number,
+  { window, carried }: { readonly window: number; readonly carried: boolean },
 ): Promise<Measure[]> {
   const ids = encodeTexts(texts, tokenizer);
   const predicted = ids.length - 1;
@@ -149,7 +151,11 @@ async function evaluateTexts<Config>(
     });
   }
   const size = { context: Math.min(window, predicted), batch: Math.min(scoringBatch, Math.ceil(predicted / window)), device };
-  const scorer = await compileScorer(model, config, params, size);
+  const { endOfText } = tokenizer;
+  const scorer =
+    carried && model.recurrence
+      ? await compileCarriedScorer(model.recurrence, config, params, { context: window, device, endOfText })
+      : await compileScorer(model, config, params, size);
   const scores = await scorer.score(params, ids);
   await scorer.dispose();
   return measuresOf({ ...scores, ...predictedText(texts, tokenizer, ids) });

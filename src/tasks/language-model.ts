@@ -13,6 +13,7 @@ import { isHuggingFaceFolder } from "./hugging-face.node.ts";
 import {
   evaluateOptions,
   inspectOptions,
+  recurrentOptions,
   sampleOptions,
   type TrainingOptions,
   trainingOptions,
@@ -27,7 +28,8 @@ export function languageModelRecipe<Config>(
   backbone: Backbone<Config>,
   { summary, presets }: { readonly summary: string; readonly presets: Readonly<Record<string, Preset>> },
 ): Recipe<Partial<TrainingOptions> & Options, TrainedLanguageModel> {
-  const options = trainingOptions.extend(backbone.options.shape);
+  const own = { ...(backbone.model.recurrence && recurrentOptions.shape), ...backbone.options.shape };
+  const options = trainingOptions.extend(own);
   const recipe: Recipe<Partial<TrainingOptions> & Options, TrainedLanguageModel> = {
     name: `${backbone.name}/language-model`,
     summary,

@@ -3,7 +3,10 @@ import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
 import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
+import { gruLanguageModel } from "./recipes/gru-language-model.ts";
+import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
+import { rnnLanguageModel } from "./recipes/rnn-language-model.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 import { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
 import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
@@ -13,6 +16,9 @@ export const recipes: readonly Recipe[] = [
   diffusionGenerateImage,
   transformerLanguageModel,
   vaeGenerateImage,
+  rnnLanguageModel,
+  gruLanguageModel,
+  lstmLanguageModel,
   waveNetGenerateAudio,
 ];
 
