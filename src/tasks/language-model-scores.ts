@@ -31,7 +31,7 @@ export interface Scorer {
 const ignoreIndex = -1;
 
 /** Pieces that a text is read in side by side where state is carried: few, since each begins knowing nothing. */
-export const carriedPieces = 16;
+const carriedPieces = 16;
 
 /**
  * Where a new text begins, if a token that ends texts tells: bool like the tokens. That token itself is read knowing nothing, as
