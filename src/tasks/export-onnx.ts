@@ -4,6 +4,9 @@
  *   input    tokens   int64   [batch, time]              token ids; batch from 1, time from 1 to the context
  *   output   logits   float32 [batch, time, vocabulary]  scores of the next token at every position
  *
+ * Of an architecture that keeps its past in a state, the state is an input and an output too, one array a layer: texts can be
+ * read in pieces, and written token by token, by giving back as `state.…` what came as `next_state.…` (zeros to begin with).
+ *
  * Batch and time are open: one file serves every size. Only standard operators are used, parameters are stored under their dotted
  * names, and the model's metadata says what it is. What is written is run at several sizes and compared with the model itself
  * before anyone gets it.
@@ -11,14 +14,15 @@
  * Legend: B batch, T time, V vocabulary.
  */
 import { input } from "../core/builtin.ts";
-import type { Tensor } from "../core/index.ts";
+import { isTensor, type Tensor } from "../core/index.ts";
+import type { LanguageModel } from "../models/language-model.ts";
 import { buildModel, buildOpen, encodeModel, type GraphSpec, moveOut, storedBytes } from "../onnx/index.ts";
 import { cast } from "../ops/index.ts";
 import { compile, defaultDevice } from "../runtime/index.ts";
 import { Session } from "../runtime/session.ts";
 import { HeptagenError } from "../util/errors.ts";
 import { isNdArray, type NdArray } from "../util/ndarray.ts";
-import { fold, key, randint } from "../util/random.ts";
+import { fillUniform, fold, key, randint } from "../util/random.ts";
 import { flatten, mapTree, type Tree } from "../util/tree.ts";
 import type { LoadedLanguageModel } from "./language-model-sample.ts";
 
@@ -120,12 +124,29 @@ function trace<Config>(
     stored.push([path, tensor, array]);
     return tensor;
   });
-  const logits = model.forward(config, weights as Tree<Tensor>, cast(tokens, "int32"));
+  const read = cast(tokens, "int32");
   const docs = {
     tokens: "Token ids, [batch, time].",
     logits: "Scores of the next token at every position, [batch, time, vocabulary]; softmax makes probabilities of them.",
   };
-  return { inputs: [["tokens", tokens]], outputs: [["logits", logits]], stored, docs };
+  if (!model.recurrence) {
+    const logits = model.forward(config, weights as Tree<Tensor>, read);
+    return { inputs: [["tokens", tokens]], outputs: [["logits", logits]], stored, docs };
+  }
+  const before = mapTree(model.recurrence.blank(config, sizes[0] as number), isNdArray, input);
+  const { logits, state } = model.recurrence.forward(config, weights as Tree<Tensor>, read, { state: before as Tree<Tensor> });
+  const given = flatten(before, isTensor).map(({ path, leaf }) => [`state.${path}`, leaf as Tensor] as const);
+  const next = flatten(state, isTensor).map(({ path, leaf }) => [`next_state.${path}`, leaf as Tensor] as const);
+  const notes = [
+    ...given.map(([name]) => [name, "State before the first token, [batch, width]: zeros, or what the last run gave."] as const),
+    ...next.map(([name]) => [name, "State after the last token, [batch, width]: give it to the next run to go on."] as const),
+  ];
+  return {
+    inputs: [["tokens", tokens], ...given],
+    outputs: [["logits", logits], ...next],
+    stored,
+    docs: { ...docs, ...Object.fromEntries(notes) },
+  };
 }
 
 /** Runs the exported model, with these further inputs, at several sizes; compares with the model compiled for each. */
@@ -141,19 +162,48 @@ async function check<Config>(
   for (const [batch, time] of checkedSizes(context)) {
     const shape = [batch, time];
     const drawn: NdArray = { dtype: "int32", shape, data: new Int32Array(batch * time) };
-    const reference = await compile<[Tree<NdArray>, NdArray], Tensor>((p, x) => model.forward(config, p, x), [params, drawn], {
-      device,
-    });
+    const before = startingStates(model, config, batch);
+    const reference = await compile<[Tree<NdArray>, NdArray, Tree<NdArray>], Readonly<Record<string, Tensor>>>(
+      (p, x, given) => outputsOf(model, config, p, x, given),
+      [params, drawn, before],
+      { device },
+    );
     const ids = drawn.data as Int32Array;
     randint(fold(key(batch), time), 0, tokenizer.vocabularySize, ids);
-    const expected = await reference.run(params, drawn);
+    const expected: Readonly<Record<string, NdArray>> = await reference.run(params, drawn, before);
     await reference.dispose();
     const tokens: NdArray = { dtype: "int64", shape, data: BigInt64Array.from(ids, BigInt) };
-    const results = await session.run(new Map([["tokens", tokens], ...weights]), new Map([["logits", undefined]]));
-    checks.push(compare(results.get("logits") as NdArray, expected, batch, time));
+    const states = flatten(before, isNdArray).map(({ path, leaf }) => [`state.${path}`, leaf as NdArray] as const);
+    const wanted = new Map(Object.keys(expected).map((name) => [name, undefined]));
+    const results = await session.run(new Map([["tokens", tokens], ...states, ...weights]), wanted);
+    const found = Object.entries(expected).map(([name, want]) => compare(name, results.get(name) as NdArray, want, batch, time));
+    checks.push(found.reduce((a, b) => (b.difference > a.difference ? b : a)));
   }
   await session.dispose();
   return checks;
+}
+
+/** States to check with, drawn at random; none of an architecture without. */
+function startingStates<Config>({ recurrence }: LanguageModel<Config>, config: Config, batch: number): Tree<NdArray> {
+  return mapTree(recurrence?.blank(config, batch) ?? {}, isNdArray, (blank: NdArray, path) => {
+    const data = new Float32Array(blank.data.length);
+    fillUniform(fold(key(batch), path), data);
+    return { ...blank, data };
+  }) as Tree<NdArray>;
+}
+
+/** What the exported model computes, under the same names. */
+function outputsOf<Config>(
+  model: LanguageModel<Config>,
+  config: Config,
+  params: Tree<Tensor>,
+  tokens: Tensor,
+  before: Tree<Tensor>,
+): Readonly<Record<string, Tensor>> {
+  if (!model.recurrence) return { logits: model.forward(config, params, tokens) };
+  const { logits, state } = model.recurrence.forward(config, params, tokens, { state: before });
+  const next = flatten(state, isTensor).map(({ path, leaf }) => [`next_state.${path}`, leaf as Tensor] as const);
+  return { logits, ...Object.fromEntries(next) };
 }
 
 /** The smallest size, the whole context (or a good part of a long one), and one between, drawn at random. */
@@ -167,7 +217,7 @@ function checkedSizes(context: number): [number, number][] {
   ];
 }
 
-function compare(got: NdArray, expected: NdArray, batch: number, time: number): OnnxCheck {
+function compare(name: string, got: NdArray, expected: NdArray, batch: number, time: number): OnnxCheck {
   let [difference, magnitude] = [0, 1];
   const same = `${got.shape}` === `${expected.shape}`;
   expected.data.forEach((value, i) => {
@@ -178,7 +228,7 @@ function compare(got: NdArray, expected: NdArray, batch: number, time: number): 
   if (difference <= tolerance * magnitude) return { batch, time, difference, magnitude };
   throw new HeptagenError(
     "export/mismatch",
-    `export: expected the written model to give the model's logits for tokens [${batch}, ${time}], got others: ` +
+    `export: expected the written model to give the model's ${name} for tokens [${batch}, ${time}], got others: ` +
       `shape [${got.shape}] where [${expected.shape}] was expected, largest difference ${difference}`,
     {
       facts: { batch, time, difference, magnitude },

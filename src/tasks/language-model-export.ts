@@ -1,7 +1,8 @@
 /**
  * Writing a language model for other programs.
  *
- *   onnx          model.onnx: tokens [batch, time] → logits [batch, time, vocabulary], any batch and length
+ *   onnx          model.onnx: tokens [batch, time] → logits [batch, time, vocabulary], any batch and length; with the state of a
+ *                 network that has one
  *   safetensors   a folder with model.safetensors, config.json and tokenizer.json: in Hugging Face's layout where the
  *                 architecture has one that computes the same, else under our own names
  */
@@ -39,7 +40,8 @@ async function writeOnnx<Config>(loaded: LoadedLanguageModel<Config>, file: stri
     files.push({ file: dataFile, bytes, note: "the numbers of the model; keep it beside the other file" });
   }
   const { bytes } = await writeFileAtomically(file, model);
-  const signature = "tokens int64 [batch, time] → logits float32 [batch, time, vocabulary]";
+  const state = loaded.model.recurrence ? ["state", "next_state"].map((name) => `, ${name}.… float32 [batch, width]`) : ["", ""];
+  const signature = `tokens int64 [batch, time]${state[0]} → logits float32 [batch, time, vocabulary]${state[1]}`;
   const difference = Math.max(...checks.map((check) => check.difference)).toExponential(0);
   files.push({ file, bytes, note: `${signature}; checked at ${checks.length} sizes, largest difference ${difference}` });
   return files;
