@@ -26,12 +26,16 @@ import { type LoadedLanguageModel, promptTokens, sampleText } from "./language-m
 import { compileCarriedScorer, compileScorer } from "./language-model-scores.ts";
 import { parseOptions } from "./options.ts";
 import type { Inspection, Measure, OpenContext, Options, Recipe, SampleEvent, TrainedModel } from "./recipe.ts";
+import { drawStates } from "./state-maps.node.ts";
 import { curvesOf, parametersOf } from "./training.ts";
 
 /** Windows scored at once. */
 const scoringBatch = 8;
-/** Tokens of an attention picture when no text is given: few enough to be labelled. */
-const pictureTokens = 24;
+/** Tokens of an attention picture, and of one of states, when no text is given: few enough to be labelled. */
+const pictureTokens = { attention: 24, states: 72 };
+/** Letters of the validation text that are enough for pictures and for gradients. */
+const pictureText = 1000;
+const gradientText = 20_000;
 
 /** A trained language model, with its options typed. */
 export interface TrainedLanguageModel extends TrainedModel {
@@ -205,14 +209,19 @@ async function inspectModel<Config>(
   { text, out }: { readonly text?: string | undefined; readonly out?: string | undefined },
   opened: OpenedRun<Config> | undefined,
 ): Promise<Inspection> {
-  const shown = text ?? (opened && (await validationTexts(opened)).join("\n").trimStart().slice(0, 1000));
-  const seen = text === undefined ? Math.min(pictureTokens, loaded.context) : loaded.context;
-  const ids = promptTokens(loaded.tokenizer, shown).slice(0, seen);
+  const own = text === undefined && opened ? (await validationTexts(opened)).join("\n").trimStart() : text;
+  const { recurrence } = loaded.model;
+  const room = recurrence ? pictureTokens.states : Math.min(pictureTokens.attention, loaded.context);
+  const tokens = text === undefined ? room : loaded.context;
+  const ids = promptTokens(loaded.tokenizer, own?.slice(0, text === undefined ? pictureText : own.length)).slice(0, tokens);
+  const stream = recurrence ? promptTokens(loaded.tokenizer, own?.slice(0, gradientText)) : ids;
   const folder = out ?? opened?.run.path("inspect") ?? "inspect";
+  const { pictures, measures } = await drawStates(loaded, { ids, stream }, folder);
   return {
     config: opened?.options ?? (loaded.config as Options),
     parameters: parametersOf(loaded.params),
     curves: opened ? await curvesOf(opened.run) : [],
-    pictures: await drawAttention(loaded, ids, folder),
+    pictures: [...(await drawAttention(loaded, ids, folder)), ...pictures],
+    ...(measures.length > 0 && { measures }),
   };
 }
