@@ -11,7 +11,7 @@
 import type { Tensor } from "../core/tensor.ts";
 import { uniformInit } from "../nn/init.ts";
 import { type Embedding, embedding, initEmbedding, type Linear, linear } from "../nn/linear.ts";
-import { broadcastTo, reshape, transpose } from "../ops/index.ts";
+import { broadcastTo, gather, reshape, transpose } from "../ops/index.ts";
 import { HeptagenError } from "../util/errors.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import { fold } from "../util/random.ts";
@@ -21,10 +21,13 @@ import {
   type Cell,
   type CellState,
   checkRecurrentConfig,
+  type Direction,
   initRecurrentLayers,
+  inputPart,
   type LayerState,
   type RecurrentConfig,
   type RecurrentLayer,
+  type RecurrentOptions,
   runLayers,
   stepLayers,
 } from "./recurrent.ts";
@@ -54,6 +57,9 @@ export interface RecurrentModelParams<Leaf = Tensor> {
   readonly head: Linear<Leaf>;
 }
 
+/** Vocabularies up to this size (characters, bytes) have fewer tokens than a batch has places. */
+const fewTokens = 512;
+
 /**
  * The language model of a cell.
  *
@@ -80,9 +86,17 @@ export function recurrentLanguageModel<Config extends RecurrentModelConfig>(
     }
   };
 
+  /** What the first layer makes of tokens [...]: [..., G H]. Of few tokens, what it makes of each is computed once and looked up. */
+  const firstPart = (cell: Cell, params: RecurrentModelParams, tokens: Tensor) => (direction: Direction) =>
+    (params.tokens.weight.shape[0] as number) <= fewTokens
+      ? gather(inputPart(cell, direction, params.tokens.weight), tokens)
+      : inputPart(cell, direction, embedding(params.tokens, tokens));
+
   /** Last layer's hidden states, time in front [T, B, H], and the states after each layer's last token. */
-  const read = (config: Config, params: RecurrentModelParams, tokens: Tensor, options: Parameters<typeof runLayers>[4]) =>
-    runLayers(cellOf(config), config, params.layers, embedding(params.tokens, transpose(tokens)), options);
+  const read = (config: Config, params: RecurrentModelParams, tokens: Tensor, options: RecurrentOptions) => {
+    const cell = cellOf(config);
+    return runLayers(cell, config, params.layers, firstPart(cell, params, transpose(tokens)), options);
+  };
 
   const carryOn = (config: Config, tree: Tree<Tensor>, tokens: Tensor, options: RecurrentForwardOptions) => {
     const params = tree as unknown as RecurrentModelParams;
@@ -137,7 +151,8 @@ export function recurrentLanguageModel<Config extends RecurrentModelConfig>(
       step(config, tree, _memory, carry, token) {
         const params = tree as unknown as RecurrentModelParams;
         const before = carry as unknown as readonly CellState[];
-        const { outputs, state } = stepLayers(cellOf(config), params.layers, embedding(params.tokens, token), before);
+        const cell = cellOf(config);
+        const { outputs, state } = stepLayers(cell, params.layers, firstPart(cell, params, token), before);
         return { logits: linear(params.head, outputs), carry: state as unknown as Tree<Tensor> };
       },
       close: (_config, _memory, carry) => carry,

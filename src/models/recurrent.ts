@@ -198,19 +198,24 @@ export function recurrentLayers(
   options: RecurrentOptions = {},
 ): { outputs: Tensor; state: LayerState[] } {
   if (x.shape.length !== 3) throw new ShapeError("recurrentLayers", `expected x [B, T, C], got ${typeName(x)}`);
-  const { outputs, state } = runLayers(cell, config, layers, transpose(x, [1, 0, 2]), options);
+  const turned = transpose(x, [1, 0, 2]); // [T, B, C]
+  const { outputs, state } = runLayers(cell, config, layers, (direction) => inputPart(cell, direction, turned), options);
   return { outputs: transpose(outputs, [1, 0, 2]), state };
 }
 
-/** `recurrentLayers` with time in front: x [T, B, C] → outputs [T, B, H or 2 H]. */
+/** What the first layer is given by its input: the part of its pre-activations that `inputPart` computes, [..., G H]. */
+export type FirstPart = (direction: Direction) => Tensor;
+
+/** `recurrentLayers` with time in front: the first layer's input parts [T, B, G H] → outputs [T, B, H or 2 H]. */
 export function runLayers(
   cell: Cell,
   config: RecurrentConfig,
   layers: readonly RecurrentLayer[],
-  x: Tensor,
+  first: FirstPart,
   { state, lengths, resets, key, probe, nudges }: RecurrentOptions = {},
 ): { outputs: Tensor; state: LayerState[] } {
-  const [time, batch] = x.shape as [number, number, number];
+  const start = first(layers[0] as RecurrentLayer);
+  const [time, batch] = start.shape as [number, number, number];
   if (resets && config.bidirectional) {
     throw new ShapeError(
       "recurrentLayers",
@@ -221,19 +226,24 @@ export function runLayers(
   const counts = lengths && reshape(less(reshape(arange(time), [time, 1]), reshape(lengths, [1, batch])), [time, batch, 1]);
   const keeps = resets && reshape(cast(not(transpose(resets)), "float32"), [time, batch, 1]);
   const final: LayerState[] = [];
-  let y = x;
+  let y = start;
   layers.forEach((layer, i) => {
     if (i > 0) y = dropout(y, config.dropout, key?.fold("layers").fold(i));
     const look = probe && ((name: string, value: Tensor) => probe(`layers.${i}.${name}`, transpose(value, [1, 0, 2])));
     const common = { counts, keeps, look, nudge: nudges?.[i] };
     const { reverse, ...initial } = state?.[i] ?? blankState(cell, config, batch);
-    const ahead = runDirection(cell, layer, y, initial, { ...common, backwards: false });
+    const ahead = runDirection(cell, layer, i === 0 ? start : inputPart(cell, layer, y), initial, {
+      ...common,
+      backwards: false,
+    });
     if (!layer.reverse) {
       y = ahead.outputs;
       final.push(ahead.state);
       return;
     }
-    const behind = runDirection(cell, layer.reverse, y, reverse ?? initial, {
+    if (!reverse) throw new ShapeError("recurrentLayers", `expected a state of both directions for layer ${i}, got one`);
+    const turned = i === 0 ? first(layer.reverse) : inputPart(cell, layer.reverse, y);
+    const behind = runDirection(cell, layer.reverse, turned, reverse, {
       ...common,
       backwards: true,
       look: look && ((name, value) => look(`reverse.${name}`, value)),
@@ -244,17 +254,22 @@ export function runLayers(
   return { outputs: y, state: final };
 }
 
-/** One step of all layers (of one direction): x [B, C] → outputs [B, H] and the next states. For writing token by token. */
+/** One step of all layers (of one direction), for writing token by token: outputs [B, H] and the next states. */
 export function stepLayers(
   cell: Cell,
   layers: readonly RecurrentLayer[],
-  x: Tensor,
+  first: FirstPart,
   states: readonly CellState[],
 ): { outputs: Tensor; state: CellState[] } {
-  let y = x;
+  let y = first(layers[0] as RecurrentLayer);
   const state = layers.map((layer, i) => {
     const before = states[i] as CellState;
-    const next = cell.step(inputPart(cell, layer, y), recurrentPart(cell, layer, before.hidden), before, layer.norm?.memory);
+    const next = cell.step(
+      i === 0 ? y : inputPart(cell, layer, y),
+      recurrentPart(cell, layer, before.hidden),
+      before,
+      layer.norm?.memory,
+    );
     y = next.state.hidden;
     return next.state;
   });
@@ -270,8 +285,8 @@ export function blankState(cell: Cell, { width, bidirectional }: RecurrentConfig
   return { ...one(), ...(bidirectional && { reverse: one() }) };
 }
 
-/** x W + b [..., G H], with whatever else can be added before the state is known. */
-function inputPart(cell: Cell, { input, hidden, norm }: Direction, x: Tensor): Tensor {
+/** x W + b, with whatever else can be added before the state is known: x [..., C] → [..., G H] */
+export function inputPart(cell: Cell, { input, hidden, norm }: Direction, x: Tensor): Tensor {
   const product = matmul(x, input.weight);
   const normal = norm ? layerNorm(norm.input, product) : product;
   return add(normal, cell.additive ? add(input.bias, hidden.bias) : input.bias);
@@ -294,16 +309,15 @@ interface RunOptions {
   readonly nudge: CellState | undefined;
 }
 
-/** One layer in one direction: x [T, B, C] → outputs [T, B, H] and the final state. */
+/** One layer in one direction, from its input part [T, B, G H]: outputs [T, B, H] and the final state. */
 function runDirection(
   cell: Cell,
   params: Direction,
-  x: Tensor,
+  input: Tensor,
   initial: CellState,
   options: RunOptions,
 ): { outputs: Tensor; state: CellState } {
   const { backwards, counts, keeps, look, nudge } = options;
-  const input = inputPart(cell, params, x); // [T, B, G H]
   const sequence = { input, ...(counts && { counts }), ...(keeps && { keeps }), ...(nudge && { nudge }) };
   const [last, { kept, states }] = scan(
     (carry: CellState, now: typeof sequence) => {

@@ -8,6 +8,7 @@ import {
   type Cell,
   type CellState,
   initRecurrentLayers,
+  inputPart,
   type LayerState,
   type RecurrentConfig,
   type RecurrentLayer,
@@ -98,7 +99,7 @@ describe.each(Object.entries(cells))("layers of %s", (_, { cell, config }) => {
     let state = initial;
     const outputs: Tensor[] = [];
     for (const now of split(x, T, 1)) {
-      const next = stepLayers(cell, params, reshape(now, [B, C]), state);
+      const next = stepLayers(cell, params, (first) => inputPart(cell, first, reshape(now, [B, C])), state);
       outputs.push(next.outputs);
       state = next.state;
     }
@@ -193,7 +194,10 @@ describe("the emitted loop", () => {
   it("has one product in each direction: all others are outside", async () => {
     const layers = initRecurrentLayers(lstmCell, plain, C, key(1)) as unknown as Tree<NdArray>;
     const step = (params: RecurrentLayer[], x: Tensor) => {
-      const { value, pullback } = vjp((p: RecurrentLayer[]) => runLayers(lstmCell, plain, p, x).outputs, params);
+      const { value, pullback } = vjp(
+        (p: RecurrentLayer[]) => runLayers(lstmCell, plain, p, (first) => inputPart(lstmCell, first, x)).outputs,
+        params,
+      );
       return pullback(value);
     };
     const executable = await compile<[Tree<NdArray>, NdArray], unknown>(step as never, [layers, drawn("x", [T, B, C])], {
@@ -220,6 +224,22 @@ async function readGraph(model: Uint8Array): Promise<{ op: string; body: string[
     body: node.attribute.flatMap(({ g }) => g?.node.map(({ opType }) => opType) ?? []),
   }));
 }
+
+it("a large vocabulary gives what a small one gives: tokens are looked up one way or the other", async () => {
+  const large = { ...modelConfig, vocabulary: 600 };
+  const params = lstm.init(large, key(3));
+  const cut = { ...(params as object) } as { tokens: { weight: NdArray }; head: { weight: NdArray; bias: NdArray } };
+  const few = {
+    ...cut,
+    tokens: { weight: { ...cut.tokens.weight, shape: [13, 6], data: cut.tokens.weight.data.slice(0, 13 * 6) } },
+  };
+  const both = (a: Tree<Tensor>, b: Tree<Tensor>, x: Tensor) => ({
+    a: lstm.forward(large, a, x),
+    b: lstm.forward(large, b, x),
+  });
+  const found = await once(both, params, few as unknown as Tree<NdArray>, tokensOf("x", [2, T]));
+  expect(apart(found, "a", "b")).toBeLessThan(1e-6);
+});
 
 describe.each(Object.entries(models))("%s language model", (name, model) => {
   const config = { ...model.defaults, ...modelConfig };

@@ -14,7 +14,7 @@ type Own = Recipe<LstmLanguageModelOptions, TrainedLanguageModel>;
 export const lstmLanguageModel: Own = languageModelRecipe(lstmBackbone, {
   summary: "An LSTM that learns to continue text",
   presets: {
-    quickstart: { summary: "QUICK", options: carried },
+    quickstart: { summary: "1 M parameters, about two minutes on two cores", options: carried },
     "moby-lstm": { summary: "characters of Moby Dick, 1,000 steps: to compare programs by", options: moby },
   },
 });

@@ -14,7 +14,10 @@ type Own = Recipe<RnnLanguageModelOptions, TrainedLanguageModel>;
 export const rnnLanguageModel: Own = languageModelRecipe(rnnBackbone, {
   summary: "An RNN that learns to continue text",
   presets: {
-    quickstart: { summary: "QUICK", options: { ...carried, activation: "tanh" } },
+    quickstart: {
+      summary: "0.3 M parameters: what a network without gates can do",
+      options: { ...carried, learningRate: 2e-3, activation: "tanh" },
+    },
     "moby-rnn": {
       summary: "characters of Moby Dick, 1,000 steps: to compare programs by",
       options: { ...moby, activation: "tanh" },
