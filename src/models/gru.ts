@@ -17,9 +17,8 @@ import type { Cell } from "./recurrent.ts";
 import { type RecurrentModelConfig, recurrentLanguageModel, recurrentModelDefaults } from "./recurrent-language-model.ts";
 
 type Kept = "reset" | "update" | "candidate" | "proposal";
-type Factor = "hidden" | "reset" | "update" | "candidate" | "proposal";
 
-export const gruCell: Cell<Kept, Factor> = {
+export const gruCell: Cell<Kept> = {
   blocks: ["reset", "update", "candidate"],
   remembers: false,
   additive: false,
@@ -35,25 +34,18 @@ export const gruCell: Cell<Kept, Factor> = {
     return { state: { hidden: next }, kept: { reset, update, candidate, proposal } };
   },
 
-  // Derivatives of h' with respect to the pre-activations (of the candidate: of x W and of h U apart) and to h.
-  factors({ reset, update, candidate, proposal }, before) {
-    const fresh = mul(sub(1, update), sub(1, square(candidate)));
+  // σ' = σ (1 - σ), tanh' = 1 - tanh²
+  back({ hidden: ct }, { reset, update, candidate, proposal }, before) {
+    const kept = mul(ct, update);
+    const fresh = mul(sub(ct, kept), sub(1, square(candidate))); // of the candidate's pre-activation
+    const gates = [
+      mul(mul(fresh, proposal), sub(reset, square(reset))),
+      mul(mul(ct, sub(before.hidden, candidate)), sub(update, square(update))),
+    ];
     return {
-      candidate: fresh,
-      proposal: mul(fresh, reset),
-      reset: mul(mul(fresh, proposal), sub(reset, square(reset))),
-      update: mul(sub(before.hidden, candidate), sub(update, square(update))),
-      hidden: update,
-    };
-  },
-  idle: { hidden: 1 },
-
-  back({ hidden: ct }, { hidden, reset, update, candidate, proposal }) {
-    const gates = [mul(ct, reset), mul(ct, update)];
-    return {
-      input: concat([...gates, mul(ct, candidate)], 1), // [B, 3 H]
-      recurrent: concat([...gates, mul(ct, proposal)], 1),
-      hidden: mul(ct, hidden),
+      input: concat([...gates, fresh], 1), // [B, 3 H]
+      recurrent: concat([...gates, mul(fresh, reset)], 1),
+      hidden: kept,
     };
   },
 };

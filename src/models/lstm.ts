@@ -19,9 +19,8 @@ import type { Cell } from "./recurrent.ts";
 import { type RecurrentModelConfig, recurrentLanguageModel, recurrentModelDefaults } from "./recurrent-language-model.ts";
 
 type Kept = "input" | "forget" | "candidate" | "output" | "shown";
-type Factor = "hidden" | "input" | "forget" | "candidate" | "output" | "memory";
 
-export const lstmCell: Cell<Kept, Factor> = {
+export const lstmCell: Cell<Kept> = {
   blocks: ["input", "forget", "candidate", "output"],
   remembers: true,
   additive: true,
@@ -36,25 +35,19 @@ export const lstmCell: Cell<Kept, Factor> = {
     return { state: { hidden: mul(gates.output, shown), memory }, kept: { ...gates, shown } };
   },
 
-  // Derivatives of c' with respect to each pre-activation and to c, and of h' with respect to c' and to o:
-  // σ' = σ (1 - σ), tanh' = 1 - tanh².
-  factors({ input, forget, candidate, output, shown }, before) {
-    return {
-      hidden: mul(output, sub(1, square(shown))),
-      input: mul(candidate, sub(input, square(input))),
-      forget: mul(before.memory as Tensor, sub(forget, square(forget))),
-      candidate: mul(input, sub(1, square(candidate))),
-      output: mul(shown, sub(output, square(output))),
-      memory: forget,
-    };
-  },
-  idle: { memory: 1 },
-
-  back(ct, { hidden, input, forget, candidate, output, memory }) {
-    const ctMemory = add(ct.memory as Tensor, mul(ct.hidden, hidden));
-    const blocks = [mul(ctMemory, input), mul(ctMemory, forget), mul(ctMemory, candidate), mul(ct.hidden, output)];
-    const both = concat(blocks, 1); // [B, 4 H]
-    return { input: both, recurrent: both, memory: mul(ctMemory, memory) };
+  // σ' = σ (1 - σ), tanh' = 1 - tanh²
+  back(ct, { input, forget, candidate, output, shown }, before) {
+    const ctMemory = add(ct.memory as Tensor, mul(ct.hidden, mul(output, sub(1, square(shown)))));
+    const both = concat(
+      [
+        mul(mul(ctMemory, candidate), sub(input, square(input))),
+        mul(mul(ctMemory, before.memory as Tensor), sub(forget, square(forget))),
+        mul(mul(ctMemory, input), sub(1, square(candidate))),
+        mul(mul(ct.hidden, shown), sub(output, square(output))),
+      ],
+      1,
+    ); // [B, 4 H]
+    return { input: both, recurrent: both, memory: mul(ctMemory, forget) };
   },
 };
 

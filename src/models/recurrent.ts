@@ -19,7 +19,7 @@ import { dropout } from "../nn/dropout.ts";
 import { uniformInit } from "../nn/init.ts";
 import type { Linear } from "../nn/linear.ts";
 import { initNorm, layerNorm, type Norm } from "../nn/norm.ts";
-import { add, arange, cast, concat, less, matmul, mul, not, reshape, slice, sum, transpose, where, zeros } from "../ops/index.ts";
+import { add, arange, cast, concat, less, matmul, mul, not, reshape, sum, transpose, where, zeros } from "../ops/index.ts";
 import { HeptagenError } from "../util/errors.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import { fold, type Key } from "../util/random.ts";
@@ -40,7 +40,7 @@ export interface LayerState<Leaf = Tensor> extends CellState<Leaf> {
 export type Named<Names extends string = string> = Readonly<Record<Names, Tensor>>;
 
 /** What makes one recurrent network differ from another. */
-export interface Cell<Kept extends string = string, Factor extends string = string> {
+export interface Cell<Kept extends string = string> {
   /** Blocks of H among the pre-activations, in the order of the columns of both matrices (PyTorch's order). */
   readonly blocks: readonly string[];
   /** Whether there is a memory beside the hidden state. */
@@ -53,7 +53,7 @@ export interface Cell<Kept extends string = string, Factor extends string = stri
    * @param input x W + b, [B, G H]
    * @param recurrent h U, [B, G H], with its bias unless `additive`
    * @param norm of the memory, in the layer-norm variant
-   * @returns the next state, and what is worth seeing: gates under their names, and what `factors` needs
+   * @returns the next state, and what is worth seeing: gates under their names, and what `back` needs
    */
   step(
     input: Tensor,
@@ -66,23 +66,16 @@ export interface Cell<Kept extends string = string, Factor extends string = stri
   /** Blocks whose bias begins higher, and by how much. */
   readonly raised?: Readonly<Record<string, number>>;
   /**
-   * Gradient, first part: elementwise factors that the backward loop multiplies with, of all times at once.
-   *
-   * @param kept of the forward loop, [T, B, H] each
-   * @param before states before each step, [T, B, H]
-   */
-  factors(kept: Named<Kept>, before: CellState): Named<Factor>;
-  /** Factors of a time that does not count, for which the state stays as it is: 0 unless named here. */
-  readonly idle: Readonly<Partial<Record<Factor, number>>>;
-  /**
-   * Gradient, second part: one step back.
+   * Gradient of a step.
    *
    * @param ct cotangent of the state after the step
+   * @param before the state that the step began with
    * @returns cotangents of both pre-activations, and of the state before as far as it enters beside the product
    */
   back(
     ct: CellState,
-    factors: Named<Factor>,
+    kept: Named<Kept>,
+    before: CellState,
   ): {
     readonly input: Tensor;
     readonly recurrent: Tensor;
@@ -319,14 +312,14 @@ function runDirection(
 ): { outputs: Tensor; state: CellState } {
   const { backwards, counts, keeps, look, nudge } = options;
   const sequence = { input, ...(counts && { counts }), ...(keeps && { keeps }), ...(nudge && { nudge }) };
-  const [last, { kept, states }] = scan(
+  const [last, { kept, states, before }] = scan(
     (carry: CellState, now: typeof sequence) => {
-      const before = now.nudge ? combine(add, carry, now.nudge) : carry;
-      const known = now.keeps ? scaled(before, now.keeps) : before;
+      const nudged = now.nudge ? combine(add, carry, now.nudge) : carry;
+      const known = now.keeps ? scaled(nudged, now.keeps) : nudged;
       const { state, kept } = cell.step(now.input, recurrentPart(cell, params, known.hidden), known, params.norm?.memory);
       const count = now.counts;
       const next = count ? combine((fresh, old) => where(count, fresh, old), state, known) : state;
-      return [next, { kept, states: next }] as const;
+      return [next, { kept, states: next, before: known }] as const;
     },
     initial,
     sequence,
@@ -336,7 +329,10 @@ function runDirection(
     for (const [name, title] of Object.entries(cell.shown)) look(title as string, kept[name] as Tensor);
     for (const [name, value] of Object.entries(states)) look(name, value as Tensor);
   }
-  const plain = params.norm || nudge ? undefined : { cell, params, input, initial, kept, states, counts, keeps, backwards };
+  const plain =
+    params.norm || nudge
+      ? undefined
+      : { cell, params, input, initial, kept, before, hidden: states.hidden, counts, keeps, backwards };
   const tied = plain ? withGradient(plain, last) : [states.hidden, ...leaves(last)];
   const hidden = tied[0] as Tensor;
   return {
@@ -350,34 +346,26 @@ interface Forward {
   readonly params: Direction;
   readonly input: Tensor;
   readonly initial: CellState;
+  /** What the loop kept, the states before each step and the hidden state after it, [T, B, H] each. */
   readonly kept: Named;
-  readonly states: CellState;
+  readonly before: CellState;
+  readonly hidden: Tensor;
   readonly counts: Tensor | undefined;
   readonly keeps: Tensor | undefined;
   readonly backwards: boolean;
 }
 
-/** Ties hidden states [T, B, H] and the last state to a gradient that is one loop and a few large products. */
+/** Ties hidden states [T, B, H] and the last state to a gradient that is one loop and one large product. */
 function withGradient(forward: Forward, last: CellState): readonly Tensor[] {
-  const { cell, params, input, initial, kept, states, counts, keeps, backwards } = forward;
+  const { cell, params, input, initial, kept, before, hidden, counts, keeps, backwards } = forward;
   const args = [input, params.hidden.weight, params.hidden.bias, ...leaves(initial)];
-  return custom(args, [states.hidden, ...leaves(last)], [], (_, [ctHidden, ...ctLast]) => {
-    const [time, batch, width] = states.hidden.shape as [number, number, number];
-    const earlier = (all: Tensor, first: Tensor) => {
-      const edge = reshape(first, [1, batch, width]);
-      return backwards ? concat([slice(all, { 0: { start: 1 } }), edge]) : concat([edge, slice(all, { 0: { stop: time - 1 } })]);
-    };
-    const unforgotten = combine(earlier, states, initial);
-    const before = keeps ? scaled(unforgotten, keeps) : unforgotten; // [T, B, H]
-    const factors = Object.entries(cell.factors(kept, before)).map(
-      ([name, factor]) => [name, counts ? where(counts, factor, cell.idle[name] ?? 0) : factor] as const,
-    );
-    const passing = counts && cell.idle.hidden === undefined ? cast(not(counts), "float32") : undefined;
+  return custom(args, [hidden, ...leaves(last)], [], (_, [ctHidden, ...ctLast]) => {
     const sequence = {
-      factors: Object.fromEntries(factors),
+      kept,
+      before,
       ...(ctHidden && { ct: ctHidden }),
       ...(keeps && { keeps }),
-      ...(passing && { passing }),
+      ...(counts && { counts: cast(counts, "float32"), passes: cast(not(counts), "float32") }),
     };
     const start = refill(
       initial,
@@ -386,11 +374,13 @@ function withGradient(forward: Forward, last: CellState): readonly Tensor[] {
     const [first, out] = scan(
       (carry: CellState, now: typeof sequence) => {
         const ct = now.ct ? { ...carry, hidden: add(carry.hidden, now.ct) } : carry;
-        const given = cell.back(ct, now.factors);
-        const beside = [given.hidden, now.passing && mul(ct.hidden, now.passing)].filter((part) => part !== undefined);
+        const given = cell.back(now.counts ? scaled(ct, now.counts) : ct, now.kept, now.before);
         const product = matmul(given.recurrent, params.hidden.weight, { transposeB: true });
-        const hidden = beside.reduce((total, part) => add(total, part), product);
-        const known = { hidden, ...(given.memory && { memory: given.memory }) };
+        const stepped = {
+          hidden: given.hidden ? add(product, given.hidden) : product,
+          ...(given.memory && { memory: given.memory }),
+        };
+        const known = now.passes ? combine(add, stepped, scaled(ct, now.passes)) : stepped;
         const own = given.input === given.recurrent ? {} : { input: given.input };
         return [now.keeps ? scaled(known, now.keeps) : known, { recurrent: given.recurrent, ...own }] as const;
       },

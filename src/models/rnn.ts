@@ -17,7 +17,7 @@ import type { Cell } from "./recurrent.ts";
 import { type RecurrentModelConfig, recurrentLanguageModel, recurrentModelDefaults } from "./recurrent-language-model.ts";
 
 /** The Elman cell with one of its nonlinearities. */
-export function rnnCell(activation: "tanh" | "relu"): Cell<"candidate", "candidate"> {
+export function rnnCell(activation: "tanh" | "relu"): Cell<"candidate"> {
   const nonlinear = activation === "tanh" ? tanh : relu;
   return {
     blocks: ["candidate"],
@@ -30,13 +30,9 @@ export function rnnCell(activation: "tanh" | "relu"): Cell<"candidate", "candida
       return { state: { hidden }, kept: { candidate: hidden } };
     },
 
-    factors: ({ candidate }) => ({
-      candidate: activation === "tanh" ? sub(1, square(candidate)) : cast(greater(candidate, 0), "float32"),
-    }),
-    idle: {},
-
     back({ hidden: ct }, { candidate }) {
-      const both = mul(ct, candidate);
+      const slope = activation === "tanh" ? sub(1, square(candidate)) : cast(greater(candidate, 0), "float32");
+      const both = mul(ct, slope);
       return { input: both, recurrent: both };
     },
   };
