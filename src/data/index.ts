@@ -29,7 +29,15 @@ export {
   type TokenBatch,
   type WindowOptions,
 } from "./batches.ts";
-export { classifierFolder, dataFolder, type FetchedArchive, type Receipt, readReceipt, removeData } from "./cache-folder.node.ts";
+export {
+  classifierFolder,
+  dataFolder,
+  exclusively,
+  type FetchedArchive,
+  type Receipt,
+  readReceipt,
+  removeData,
+} from "./cache-folder.node.ts";
 export {
   catalogue,
   contentOf,

@@ -13,7 +13,15 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { Tensor } from "../core/index.ts";
-import { classifierFolder, exactResampler, type ImageDataset, imageBatches, imageChunks, splitImages } from "../data/index.ts";
+import {
+  classifierFolder,
+  exactResampler,
+  exclusively,
+  type ImageDataset,
+  imageBatches,
+  imageChunks,
+  splitImages,
+} from "../data/index.ts";
 import {
   featuresOf,
   forward,
@@ -26,7 +34,6 @@ import {
 import { argmax, cast, equal, mul, sum } from "../ops/index.ts";
 import { adamw, schedule } from "../optim/index.ts";
 import { compile, type Device } from "../runtime/index.ts";
-import { createFolder } from "../train/durable.node.ts";
 import { compileEvaluation, flattenParameters, readSafetensorsFile, restoreTree, writeFileAtomically } from "../train/index.ts";
 import { parseJson, stringifyJson } from "../train/json.ts";
 import { writeSafetensorsFile } from "../train/safetensors.node.ts";
@@ -100,17 +107,28 @@ export async function featureClassifier(
   const settings = createHash("sha256").update(JSON.stringify({ config, recipe })).digest("hex");
   const stem = join(classifierFolder(), `${fingerprint.slice(0, 16)}-${settings.slice(0, 8)}`);
   const [file, note] = [`${stem}.safetensors`, `${stem}.json`];
-  const kept = await load(config, file, note).catch((error: unknown) => {
-    if (!(error instanceof HeptagenError)) throw error;
-    context.onEvent?.({ kind: "note", message: `the classifier kept in ${file} is damaged: ${error.message}` });
-    return undefined;
-  });
-  const { params, facts } = kept ?? (await train(config, set, context));
-  if (!kept) {
-    await createFolder(classifierFolder());
-    await writeSafetensorsFile(file, flattenParameters(params), { format: "pt" });
-    await writeFileAtomically(note, `${stringifyJson(facts, note)}\n`); // last: a classifier without it does not count
-  }
+  const kept = () =>
+    load(config, file, note).catch((error: unknown) => {
+      if (!(error instanceof HeptagenError)) throw error;
+      context.onEvent?.({ kind: "note", message: `the classifier kept in ${file} is damaged: ${error.message}` });
+      return undefined;
+    });
+  const trainAndKeep = async (): Promise<Trained> => {
+    const trained = await train(config, set, context);
+    await writeSafetensorsFile(file, flattenParameters(trained.params), { format: "pt" });
+    await writeFileAtomically(note, `${stringifyJson(trained.facts, note)}\n`); // last: a classifier without it does not count
+    return trained;
+  };
+  const waiting = {
+    signal: context.signal,
+    onWait: () => context.onEvent?.({ kind: "note", message: "another process trains the same classifier; waiting for it" }),
+  };
+  const { params, facts } =
+    (await kept()) ??
+    (await exclusively(`${stem}.lock`, async () => (await kept()) ?? trainAndKeep(), waiting).catch((error: unknown) => {
+      checkStop(context); // says that the evaluation was interrupted, where the wait was
+      throw error;
+    }));
   return { facts, file, ...(await extractor(config, params, context)) };
 }
 
