@@ -16,7 +16,7 @@ export const rnnLanguageModel: Own = languageModelRecipe(rnnBackbone, {
   presets: {
     quickstart: {
       summary: "0.3 M parameters: what a network without gates can do",
-      options: { ...carried, learningRate: 2e-3, activation: "tanh" },
+      options: { ...carried, learningRate: 4e-3, activation: "tanh" },
     },
     "moby-rnn": {
       summary: "characters of Moby Dick, 1,000 steps: to compare programs by",
