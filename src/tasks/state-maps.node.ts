@@ -168,7 +168,7 @@ interface GradientCurve {
 
 /**
  * Norms of the gradient of one prediction's loss with respect to earlier states, averaged over texts: a curve for each part of
- * the state, and last one for the whole.
+ * the state, and last one for the whole where there are several.
  */
 async function gradientNorms<Config>(
   { model, config, params, device }: LoadedLanguageModel<Config>,
@@ -197,7 +197,7 @@ async function gradientNorms<Config>(
     })(blank);
     const squares = flatten(grads, isTensor).map(({ leaf }) => sum(square(leaf as Tensor), -1)); // [T, B] each
     const whole = squares.reduce((a, b) => add(a, b));
-    return [...squares, whole].map((one) => mean(sqrt(one), 1)); // [T]
+    return [...squares, ...(squares.length > 1 ? [whole] : [])].map((one) => mean(sqrt(one), 1)); // [T]
   };
   const inputs = [
     params,

@@ -73,6 +73,9 @@ const small: Readonly<Record<string, Options>> = {
   "vae/generate-image": { filters: 4, hidden: 8, latent: 3 },
   "wavenet/generate-audio": {},
   "diffusion/generate-image": { base: 8, heads: 2 },
+  "rnn/language-model": { layers: 1, width: 16, embedding: 8 },
+  "gru/language-model": { layers: 1, width: 16, embedding: 8 },
+  "lstm/language-model": { layers: 1, width: 16, embedding: 8 },
   "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
 };
 
