@@ -14,7 +14,16 @@ import { vaeGenerateImage } from "../../src/tasks/recipes/vae-generate-image.ts"
 const folder = mkdtempSync(join(tmpdir(), "heptagen-vae-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const brief = { filters: 8, hidden: 32, latent: 4, warmup: 0, evaluateEvery: 60, checkpointEvery: 60, sampleEvery: 60 };
+const brief = {
+  conditional: false,
+  filters: 8,
+  hidden: 32,
+  latent: 4,
+  warmup: 0,
+  evaluateEvery: 60,
+  checkpointEvery: 60,
+  sampleEvery: 60,
+};
 
 async function trained(name: string, options: object) {
   const run = join(folder, name);
