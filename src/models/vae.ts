@@ -189,7 +189,7 @@ export function init(config: VaeConfig, key: Key): VaeParams<NdArray> {
       const from = widths[i] as number;
       return initLinear(fold(own, i), from, to, { deviation: 1 / Math.sqrt(3 * from) });
     });
-  const label = (own: Key, to: number) => (classes > 0 ? { label: initEmbedding(fold(own, "label"), classes, to, 0.5) } : {});
+  const label = (own: Key, to: number) => (classes > 0 ? { label: initEmbedding(fold(own, "label"), classes, to, 0.1) } : {});
   const features = (own: number, pixel: number) => (last === 0 ? pixel : own) * height * width;
   const [encoder, decoder] = [fold(key, "encoder"), fold(key, "decoder")];
   const [reading, writing] = [fold(encoder, "layers"), fold(decoder, "layers")];
