@@ -18,6 +18,7 @@ export const dataFolder = (name: string): string => join(cacheFolder(), "data", 
 
 /** The folder of classifiers that Heptagen has trained to compare pictures by. */
 export const classifierFolder = (): string => join(cacheFolder(), "classifiers");
+
 /** Where a set is while it is being fetched: what was fetched before an interruption is found here again. */
 export const workFolder = (name: string): string => join(cacheFolder(), "partial", name);
 

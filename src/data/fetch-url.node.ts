@@ -134,15 +134,36 @@ export function fileNameOf(address: URL): string {
   return last.replace(/[^\p{L}\p{N}._-]+/gu, "_").replace(/^[._]+/, "") || "data";
 }
 
-/** The global fetch, or one that goes through the proxy which HTTPS_PROXY or HTTP_PROXY names (but for hosts in NO_PROXY). */
+/** The global fetch, going through the proxy that HTTPS_PROXY or HTTP_PROXY names, but for hosts in NO_PROXY. */
 export async function fetchFunction(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): Promise<typeof globalThis.fetch> {
-  const named = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].some((name) => environment[name]);
-  if (!named) return globalThis.fetch;
-  const { EnvHttpProxyAgent, fetch } = await import("undici");
-  const dispatcher = new EnvHttpProxyAgent();
-  return ((input: never, init: object) => fetch(input, { ...init, dispatcher })) as unknown as typeof globalThis.fetch; // the same standard
+  if (!["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].some((name) => environment[name])) return globalThis.fetch;
+  const { ProxyAgent, fetch } = await import("undici");
+  const agents = new Map<string, InstanceType<typeof ProxyAgent>>();
+  return ((input: string | URL, init: object) => {
+    const proxy = proxyFor(new URL(input), environment);
+    if (proxy === undefined) return globalThis.fetch(input, init);
+    const agent = agents.get(proxy) ?? new ProxyAgent(proxy);
+    agents.set(proxy, agent);
+    return fetch(input, { ...init, dispatcher: agent });
+  }) as unknown as typeof globalThis.fetch; // both follow the same standard, their types are different ones
+}
+
+/**
+ * The proxy to reach an address by, if any: as curl and others read HTTPS_PROXY, HTTP_PROXY and NO_PROXY (hosts with all below them,
+ * or "*"), in either case.
+ */
+export function proxyFor(
+  { protocol, hostname }: URL,
+  environment: Readonly<Record<string, string | undefined>>,
+): string | undefined {
+  const read = (name: string) => environment[name.toLowerCase()] || environment[name] || undefined;
+  const direct = (read("NO_PROXY") ?? "").split(/[\s,]+/).some((entry) => {
+    const host = entry.replace(/^\*?\./, "").replace(/:\d+$/, "");
+    return entry === "*" || (host !== "" && (hostname === host || hostname.endsWith(`.${host}`)));
+  });
+  return direct ? undefined : read(protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY");
 }
 
 function httpError(url: string, { status, statusText }: Response): HeptagenError {

@@ -18,6 +18,7 @@ import { gzipSync } from "node:zlib";
 import { packTar } from "modern-tar";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { proxyFor } from "../../../src/data/fetch-url.node.ts";
 import {
   type DataSet,
   type GetEvent,
@@ -200,6 +201,19 @@ describe("an address", () => {
     proxy.close();
     expect(error.code).toBe("data/offline");
     expect(through[0]).toBe("heptagen.invalid:443");
+  });
+
+  it("is reached directly where NO_PROXY says so", () => {
+    const environment = { HTTPS_PROXY: "http://p:1", http_proxy: "http://q:2", NO_PROXY: "localhost, .example.org:443 10.0.0.1" };
+    const by = (url: string, more = {}) => proxyFor(new URL(url), { ...environment, ...more });
+    expect(by("https://example.com/x")).toBe("http://p:1");
+    expect(by("http://example.com/x")).toBe("http://q:2");
+    for (const url of ["https://localhost:8080", "https://example.org", "https://a.example.org", "http://10.0.0.1"]) {
+      expect(by(url)).toBeUndefined();
+    }
+    expect(by("https://notexample.org")).toBe("http://p:1");
+    expect(by("https://example.com", { NO_PROXY: "*" })).toBeUndefined();
+    expect(by("https://example.com", { HTTPS_PROXY: "" })).toBeUndefined();
   });
 
   it("is read by its address once it is here, and is asked for before", async () => {
