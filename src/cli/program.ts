@@ -40,7 +40,7 @@ const commands: Readonly<Record<string, Entry>> = {
  * @returns the exit code
  */
 export async function run(argv: readonly string[]): Promise<number> {
-  process.stdout.on("error", leaveQuietly);
+  process.stdout.off("error", leaveQuietly).on("error", leaveQuietly);
   const [name, ...rest] = argv;
   try {
     if (name === undefined || name === "help" || name.startsWith("-")) {
