@@ -70,6 +70,8 @@ describe("a run on digits", async () => {
     expect([...(filled?.pixels.subarray(0, 32) ?? [])]).toEqual(Array(32).fill(128));
     const written = await all<SampleEvent>(model.sample({ numSamples: 4, steps: 3, out: join(folder, "sheet.png") }));
     expect(written.some((event) => event.kind === "file")).toBe(true);
+    await expect(all(model.pictures({ eta: 0.5 }))).rejects.toThrow(/eta with the sampler ddim only, got 0.5 with dpm\+\+/);
+    await expect(all(model.pictures({ strength: 0.5 }))).rejects.toThrow(/expected input with strength, got 0.5 without/);
     await expect(all(model.pictures({ sampler: "euler" }))).rejects.toThrow(/one of ancestral, ddim, dpm\+\+, heun/);
   });
 

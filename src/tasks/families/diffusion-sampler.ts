@@ -161,7 +161,7 @@ export const isFresh = ({ sampler, eta = 0, repeats = 1 }: Pick<Plan, "sampler" 
 /**
  * A sampler of pictures.
  *
- * @throws HeptagenError `diffusion/guidance` for guidance of a model that cannot be guided, `diffusion/steps`
+ * @throws HeptagenError `diffusion/guidance` for guidance of a model that cannot be guided, `diffusion/steps`, `options/value`
  */
 export async function openDiffusionSampler(
   config: DiffusionConfig,
@@ -176,6 +176,7 @@ export async function openDiffusionSampler(
       next: "Guidance needs a model that knows classes and was trained without them now and then: --conditional, --unlabelled 0.1.",
     });
   }
+  checkUsed(settings, given);
   visitsOf(config, settings); // checked before anything is compiled
   const walker = await openWalker(config, params, { count, given, fresh: isFresh(settings), guided, clip, device });
   const canvas = canvasShape(config, count);
@@ -211,6 +212,20 @@ export async function openDiffusionSampler(
       await walker.dispose();
     },
   };
+}
+
+/** @throws HeptagenError `options/value` for what would be set to no effect */
+function checkUsed({ sampler, eta = 0, strength }: WalkSettings, given: boolean): void {
+  if (eta > 0 && sampler !== "ddim") {
+    throw new HeptagenError("options/value", `sample: expected eta with the sampler ddim only, got ${eta} with ${sampler}`, {
+      next: "Take --sampler ddim, or leave eta out.",
+    });
+  }
+  if (strength !== undefined && !given) {
+    throw new HeptagenError("options/value", `sample: expected input with strength, got ${strength} without`, {
+      next: "Name a picture to start from with --input, or leave strength out.",
+    });
+  }
 }
 
 /** Puts given pictures and masks on the canvas and mixes them with noise; the black around is kept. */
