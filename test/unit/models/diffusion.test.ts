@@ -14,8 +14,10 @@ import {
   predicted,
 } from "../../../src/models/diffusion.ts";
 import { inversionOf, type Plan, type Sampler, tableOf, type Visit, visitsOf } from "../../../src/models/diffusion-samplers.ts";
-import { unetDefaults } from "../../../src/models/unet.ts";
+import { init, unetDefaults } from "../../../src/models/unet.ts";
+import { isNdArray } from "../../../src/util/ndarray.ts";
 import { fillNormal, fold, key } from "../../../src/util/random.ts";
+import { flatten } from "../../../src/util/tree.ts";
 
 const [mu, s] = [0.3, 0.5];
 const guess = (x: number, { alpha, sigma }: Level): number =>
@@ -149,6 +151,12 @@ it("a table holds what visits say, and zeros after", () => {
   expect(Array.from({ length: 3 }, (_, i) => Math.round(Number(data[i * 12 + 11])))).toEqual([1000, 667, 333]);
   expect(data.every((value) => Number.isFinite(value as number))).toBe(true);
   expect(clean).toEqual({ alpha: 1, sigma: 0, time: 0 });
+});
+
+it("the benchmark's network has as many parameters as its counterpart in PyTorch", () => {
+  const params = init({ ...unetDefaults, channels: 1, height: 32, width: 32 }, key(1));
+  const counts = flatten(params, isNdArray).map(({ leaf }) => leaf.data.length);
+  expect(counts.reduce((a, b) => a + b)).toBe(1_623_169);
 });
 
 it("refuses what does not fit", () => {
