@@ -23,10 +23,26 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
+from fixtures import gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
+    "gan": gan.write,
+    "gpt2": gpt2.write,
+    "metrics": metrics.write,
+    "ops": ops.write,
+    "optimizers": optimizers.write,
+    "pixelcnn": pixelcnn.write,
+    "recurrent": recurrent.write,
+    "transformer": transformer.write,
+    "unet": unet.write,
+    "vae": vae.write,
+    "wavenet": wavenet.write,
+}
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
+PARTS = {
+    "gan": gan.write,
     "gpt2": gpt2.write,
     "metrics": metrics.write,
     "ops": ops.write,

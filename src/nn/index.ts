@@ -8,6 +8,14 @@ export {
   rotaryAngles,
   rotate,
 } from "./attention.ts";
+export {
+  type BatchNorm,
+  batchNorm,
+  batchNormInference,
+  initBatchNorm,
+  runningStatistics,
+  type Statistics,
+} from "./batch-norm.ts";
 export { type Conv, type ConvInit, conv, convTranspose, initConv, initConvTranspose } from "./conv.ts";
 export {
   bernoulliEntropy,
@@ -49,3 +57,4 @@ export {
 } from "./losses.ts";
 export { initNorm, layerNorm, type Norm, rmsNorm } from "./norm.ts";
 export { markSeen, type SamplingOptions, sampleToken, samplingDefaults } from "./sampling.ts";
+export { initPowerIteration, spectralNorm } from "./spectral-norm.ts";

@@ -24,11 +24,14 @@ const elementwise = new Set([
   "Cast",
 ]);
 
+/** Operators whose result may be the operand's own memory under another shape, or be read straight from it after a fusion. */
+const views = new Set(["Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Transpose"]);
+
 /**
  * Tells for each pair of input and output names (of equal shape and type) whether the output may overwrite the input.
  *
  * It may when the output's node is elementwise, so are the nodes it reads from (lest a fusion pull the input into a matrix
- * product), and every other reader of the input comes before it on a path of data dependencies.
+ * product), and every other reader of the input, or of a view of it, comes before it on a path of data dependencies.
  */
 export function canShareBuffer(model: ModelProto, pairs: readonly (readonly [input: string, output: string])[]): boolean[] {
   const nodes = model.graph?.node ?? [];
@@ -42,13 +45,15 @@ export function canShareBuffer(model: ModelProto, pairs: readonly (readonly [inp
       else readers.set(input, [node]);
     }
   }
+  const readersOf = (name: string): NodeProto[] =>
+    (readers.get(name) ?? []).flatMap((node) => [node, ...(views.has(node.opType) ? node.output.flatMap(readersOf) : [])]);
   return pairs.map(([input, output]) => {
     const writer = maker.get(output);
     if (!writer || !elementwise.has(writer.opType)) return false;
     const sources = writer.input.map((name) => maker.get(name));
     if (sources.some((node) => node && !elementwise.has(node.opType))) return false;
     const before = ancestors(writer, maker);
-    return (readers.get(input) ?? []).every((reader) => reader === writer || before.has(reader));
+    return readersOf(input).every((reader) => reader === writer || before.has(reader));
   });
 }
 

@@ -11,6 +11,7 @@ import {
   exp,
   floor,
   hardSigmoid,
+  less,
   log,
   maximum,
   minimum,
@@ -103,8 +104,15 @@ export const gelu: (x: Tensor) => Tensor = customVjp(
 export const geluTanh = (x: Tensor): Tensor =>
   mul(mul(x, 0.5), add(tanh(mul(add(x, mul(mul(x, square(x)), 0.044715)), Math.sqrt(2 / Math.PI))), 1));
 
-/** x where positive, else slope · x. */
-export const leakyRelu = (x: Tensor, slope = 0.01): Tensor => maximum(x, mul(x, slope));
+/** x where positive, else slope · x, for a slope below 1; the gradient at 0 is the slope. */
+export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
+  // The gradient of a maximum looks for ties and sends both operands their share: eight passes where these are three.
+  const rectify = customVjp(
+    (input: Tensor) => ({ value: maximum(input, mul(input, slope)), residuals: input }),
+    (input, ct) => [where(less(0, input), ct, mul(ct, slope))],
+  );
+  return rectify(x);
+}
 
 /** log(sum(exp(x))) over axes, safe for large x. */
 export function logsumexp(

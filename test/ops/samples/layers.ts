@@ -1,6 +1,7 @@
 /** Samples of layers and losses: how models put ops together. */
 import type { Tensor } from "../../../src/core/tensor.ts";
 import { attention, attentionInParts, causalMask, paddingMask, rotaryAngles, rotate } from "../../../src/nn/attention.ts";
+import { batchNorm, batchNormInference } from "../../../src/nn/batch-norm.ts";
 import { conv, convTranspose } from "../../../src/nn/conv.ts";
 import {
   bernoulliEntropy,
@@ -77,6 +78,11 @@ export const layers: readonly Sample[] = [
     conv({ weight, bias }, x, { padding: 1, stride: 2 }),
     convTranspose({ weight, bias }, x, { stride: 2, outputPadding: 1 }),
   ]),
+  sample("batchNorm", [normal(3, 2, 2, 1), nonzero(2), normal(2)], ([x, weight, bias]) => batchNorm({ weight, bias }, x).y),
+  sample("batchNorm in inference", [normal(3, 2, 2), nonzero(2), normal(2), normal(2), uniform(0.5, 2, 2)], (given) => {
+    const [x, weight, bias, runningMean, runningVariance] = given as [Tensor, Tensor, Tensor, Tensor, Tensor];
+    return batchNormInference({ weight, bias, runningMean, runningVariance }, x);
+  }),
   sample("groupNorm", [normal(2, 4, 2, 1), nonzero(4), normal(4)], ([x, weight, bias]) => [
     groupNorm({ weight, bias }, x, { groups: 2 }),
     groupNorm({ weight }, x, { groups: 1, epsilon: 1e-3 }),

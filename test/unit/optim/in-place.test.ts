@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { input } from "../../../src/core/builtin.ts";
 import { isTensor, type Tensor, valueAndGrad } from "../../../src/core/index.ts";
 import { buildModel, canShareBuffer } from "../../../src/onnx/index.ts";
-import { add, matmul, mean, square, sub, tanh } from "../../../src/ops/index.ts";
+import { add, matmul, mean, reshape, square, sub, tanh } from "../../../src/ops/index.ts";
 import { adamw, clipFactor, globalNorm, lion, sgd, updateAverage } from "../../../src/optim/index.ts";
 import { isNdArray, type NdArray, ndarray, type Shape, sizeOf } from "../../../src/util/ndarray.ts";
 import { flatten, mapTree } from "../../../src/util/tree.ts";
@@ -52,3 +52,12 @@ test.each(optimizers.flatMap((optimizer, i) => [1, Number.POSITIVE_INFINITY].map
     expect(alone).toEqual([]);
   },
 );
+
+test("a reader of a reshaped parameter counts as a reader of the parameter", () => {
+  // The loss is linear, so the gradient does not wait for the loss: the new weight could be written before the loss is computed.
+  const [weight, x] = [input(blank([1, 2, 2])), input(blank([3, 4]))];
+  const { value, grads } = valueAndGrad((w: Tensor) => mean(matmul(x, reshape(w, [4, 1]))))(weight);
+  const outputs = [["new", sub(weight, grads)] as const, ["loss", value] as const];
+  const model = buildModel({ inputs: [["old", weight] as const, ["x", x] as const], outputs });
+  expect(canShareBuffer(model, [["old", "new"]])).toEqual([false]);
+});
