@@ -4,6 +4,7 @@ import { customVjp } from "../core/grad.ts";
 import { ShapeError, type Tensor, typeName } from "../core/tensor.ts";
 import {
   add,
+  cast,
   cos,
   div,
   equal,
@@ -106,10 +107,10 @@ export const geluTanh = (x: Tensor): Tensor =>
 
 /** x where positive, else slope · x, for a slope below 1; the gradient at 0 is the slope. */
 export function leakyRelu(x: Tensor, slope = 0.01): Tensor {
-  // The gradient of a maximum looks for ties and sends both operands their share: eight passes where these are three.
+  // The gradient of a maximum looks for ties and sends both operands their share: eight passes where these are four.
   const rectify = customVjp(
     (input: Tensor) => ({ value: maximum(input, mul(input, slope)), residuals: input }),
-    (input, ct) => [where(less(0, input), ct, mul(ct, slope))],
+    (input, ct) => [mul(ct, add(mul(cast(less(0, input), "float32"), 1 - slope), slope))],
   );
   return rectify(x);
 }

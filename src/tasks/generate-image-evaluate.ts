@@ -78,19 +78,14 @@ export async function evaluateImages<Config>(
 }
 
 /** The pictures of a run, as it was trained on them. */
-async function ownPictures<Config>({ run, options, facts }: LoadedImageModel<Config>): Promise<PreparedPictures> {
+export async function ownPictures<Config>({ run, options, facts }: LoadedImageModel<Config>): Promise<PreparedPictures> {
   const prepared = await preparePictures(options);
   checkUnchanged(prepared.facts, facts, run.folder);
   return prepared;
 }
 
 /** What was kept for validation, or everything where nothing was. */
-const heldOut = ({ train, validation }: PreparedPictures): ImageDataset => (validation.count > 0 ? validation : train);
-
-/** The validation pictures of a run, or all of it where it kept none apart. */
-export async function validationPictures<Config>(loaded: LoadedImageModel<Config>): Promise<ImageDataset> {
-  return heldOut(await ownPictures(loaded));
-}
+export const heldOut = ({ train, validation }: PreparedPictures): ImageDataset => (validation.count > 0 ? validation : train);
 
 /** A model that knows classes can be measured only on pictures of the same classes. */
 function checkClasses<Config>({ classes, source }: ImageDataset, { facts, options }: LoadedImageModel<Config>): void {

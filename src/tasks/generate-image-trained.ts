@@ -10,7 +10,7 @@ import { key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
 import { exportGraphs } from "./export-graphs.ts";
 import { labelsFor, ownOptions, type PictureFacts, picturesOf, toBytes } from "./generate-image-data.ts";
-import { evaluateImages, validationPictures } from "./generate-image-evaluate.ts";
+import { evaluateImages, heldOut, ownPictures } from "./generate-image-evaluate.ts";
 import {
   type EvaluateOptions,
   inspectOptions,
@@ -26,7 +26,7 @@ import { curvesOf, parametersOf } from "./training.ts";
 
 /** Pictures made at once. */
 const madeAtOnce = 64;
-/** Held-out pictures that inspection looks at. */
+/** Held-out pictures that inspection looks at, and pictures learnt from. */
 const inspectedPictures = 2000;
 
 /** A picture that a model made. */
@@ -124,12 +124,14 @@ export function trainedImageModel<Config>(
     async inspect(given) {
       const { out, seed } = parseOptions("inspect", inspectOptions, given);
       const folder = resolve(out ?? run.path("inspect"));
-      const validation = await validationPictures(loaded);
+      const own = await ownPictures(loaded);
+      const [training, validation] = [own.train, heldOut(own)];
       const { config, params, device } = loaded;
       const drawn = await family.inspect({
         config,
         params,
         device,
+        training: picturesOf(training, 0, Math.min(training.count, inspectedPictures)),
         validation: picturesOf(validation, 0, Math.min(validation.count, inspectedPictures)),
         classes: facts.classes,
         seed,

@@ -79,6 +79,8 @@ export interface InspectedModel<Config> {
   readonly device: Device | undefined;
   /** Held-out pictures in their own order, B up to a few thousand. */
   readonly validation: Pictures;
+  /** Pictures that the model learnt from, B up to as many: to tell whether it knows them by heart. */
+  readonly training: Pictures;
   /** Names of the classes; empty without. */
   readonly classes: readonly string[];
   readonly seed: number;

@@ -19,6 +19,7 @@ export {
 export { comparisonReport } from "./comparison-report.node.ts";
 export { type DataDescription, type DescribeOptions, describeData } from "./describe-data.node.ts";
 export { evaluateRun } from "./evaluate-run.ts";
+export { type GanOptions, ganFamily } from "./families/gan.ts";
 export { type VaeOptions, vaeFamily } from "./families/vae.ts";
 export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";
 export type { GivenAudioSampleOptions, TrainingOptions as AudioTrainingOptions } from "./generate-audio-options.ts";
@@ -71,6 +72,7 @@ export {
   type TrainResult,
 } from "./recipe.ts";
 export { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
+export { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 export { type GruLanguageModelOptions, gruLanguageModel } from "./recipes/gru-language-model.ts";
 export { type LstmLanguageModelOptions, lstmLanguageModel } from "./recipes/lstm-language-model.ts";
 export { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";

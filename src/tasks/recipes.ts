@@ -3,6 +3,7 @@ import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
 import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
+import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 import { gruLanguageModel } from "./recipes/gru-language-model.ts";
 import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
@@ -14,6 +15,7 @@ import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
 export const recipes: readonly Recipe[] = [
   pixelCnnGenerateImage,
   diffusionGenerateImage,
+  ganGenerateImage,
   transformerLanguageModel,
   vaeGenerateImage,
   rnnLanguageModel,

@@ -70,6 +70,7 @@ const tasks: Readonly<Record<string, Task>> = {
 /** What keeps a family small, by recipe. */
 const small: Readonly<Record<string, Options>> = {
   "transformer/language-model": { layers: 1, heads: 2, width: 16 },
+  "gan/generate-image": { generatorWidth: 4, discriminatorWidth: 4, latent: 3, averaging: 0.9 },
   "vae/generate-image": { filters: 4, hidden: 8, latent: 3 },
   "wavenet/generate-audio": {},
   "diffusion/generate-image": { base: 8, heads: 2 },
