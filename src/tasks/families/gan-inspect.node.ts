@@ -21,7 +21,7 @@ type Model = InspectedModel<GanConfig>;
 const chunk = 64;
 const columns = 8;
 const limits = [0.25, 0.5, 1, 0] as const;
-const bins = 30;
+const bins = 20;
 
 export async function inspectGan(model: Model): ReturnType<ImageFamily<GanConfig>["inspect"]> {
   const { config, params, device, training, validation, classes, seed } = model;
