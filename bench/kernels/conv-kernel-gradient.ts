@@ -21,6 +21,7 @@ const plans: Record<string, Plan> = {
   "shifts of input, per image": { way: "shifts", perImage: true, inputTaps: "all" },
   "shifts of input, all images": { way: "shifts", perImage: false, inputTaps: "all" },
   "shifts of cotangent, per image": { way: "shifts", perImage: true, inputTaps: "none" },
+  phases: { way: "phases" },
 };
 
 function kernelOf({ name, x, w, options }: ConvCase): KernelCase {
@@ -35,11 +36,11 @@ function kernelOf({ name, x, w, options }: ConvCase): KernelCase {
     (plan?: Plan): Variant =>
     (b, operands) =>
       lowerKernelGradient(b, operands, params, types as never, ...(plan ? [() => plan] : []));
-  const possible = Object.entries(plans).filter(
-    ([, plan]) =>
-      (params.groups === 1 || plan.perImage) &&
-      (plan.way === "windows" || (params.groups === 1 && params.strides.every((s) => s === 1))),
-  );
+  const strided = params.strides.some((s) => s > 1);
+  const possible = Object.entries(plans).filter(([, plan]) => {
+    if (plan.way === "phases") return strided && params.strides.length === 2 && params.groups === 1;
+    return (params.groups === 1 || plan.perImage) && (plan.way === "windows" || (params.groups === 1 && !strided));
+  });
   return {
     name: `${name}: dW`,
     inputs: [normal("x", x), normal("g", g)],

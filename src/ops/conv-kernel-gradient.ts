@@ -10,6 +10,9 @@
  *   all threads: copy n starts n·pitch - offset(n) into the result, so that row n of it reads x[p + offset(n)]. The last axis's
  *   taps may shift the input while the others shift the cotangent the other way: 3 + 3 copies instead of 9 for a 3×3 kernel.
  *
+ * A stride s in both of two axes is taken away first (phases): every s-th place of the input, from each of the first s × s on, is an
+ * image of its own; then a 4×4 kernel is one of 2×2 over four times the channels, and shifts do the rest.
+ *
  * The sum over images is a product per image and a ReduceSum, or, where those products would be larger than the images, one
  * product over all images, for which they are turned to [channels, B, …]. Measured in bench/kernels/conv-kernel-gradient.ts.
  *
@@ -24,10 +27,11 @@ export interface KernelGradientParams extends Geometry {
   readonly kernel: Shape;
 }
 
-/** Whose copies are shifted: the input's for some kernel axes, the cotangent's for the others. */
+/** Shifts: whose copies are shifted, the input's for some kernel axes, the cotangent's for the others. */
 export type Plan =
   | { readonly way: "windows"; readonly perImage: boolean }
-  | { readonly way: "shifts"; readonly perImage: boolean; readonly inputTaps: "all" | "last" | "none" };
+  | { readonly way: "shifts"; readonly perImage: boolean; readonly inputTaps: "all" | "last" | "none" }
+  | { readonly way: "phases" };
 
 interface Problem extends KernelGradientParams {
   readonly batch: number;
@@ -51,6 +55,7 @@ export function lowerKernelGradient(
   const [, outChannels, ...dims] = out.shape as [number, number, ...number[]];
   const problem = { ...params, batch, channels, outChannels, spatial, dims };
   const plan = choose(problem);
+  if (plan.way === "phases") return byPhases(b, x, g, problem);
   return plan.way === "shifts" ? byShifts(b, x, g, problem, plan) : byWindows(b, x, g, problem, plan.perImage);
 }
 
@@ -58,11 +63,14 @@ export function lowerKernelGradient(
  * The cheapest plan by the elements it copies. One cut out of a window weighs 4 of a Concat, an element of a result whose axes
  * must be exchanged 8 (both measured).
  */
-function choosePlan({ strides, dilations, groups, kernel, batch, channels, outChannels, spatial, dims }: Problem): Plan {
+function choosePlan(problem: Problem): Plan {
+  const { strides, dilations, groups, kernel, batch, channels, outChannels, spatial, dims } = problem;
   const all = sizeOf(kernel);
   const last = kernel.at(-1) as number;
   const result = channels * outChannels * all;
   const [input, cotangent] = [batch * channels * sizeOf(spatial), batch * outChannels * sizeOf(dims)];
+  // In the end the kernel's taps are put in order one by one: worth it where it is small beside the input.
+  if (2 * result < input && inPhases(problem)) return { way: "phases" };
   // A product per image makes B results, which are written and read again.
   const perImage = batch === 1 || groups > 1 || result * batch < (input + cotangent) / 2;
   const turning = perImage ? 0 : input + cotangent;
@@ -77,6 +85,37 @@ function choosePlan({ strides, dilations, groups, kernel, batch, channels, outCh
     costs.push([2 * input + (1 + all) * cotangent + 8 * result + turning, plan("none")]);
   }
   return costs.reduce((best, next) => (next[0] < best[0] ? next : best))[1];
+}
+
+/** The same gradient without a stride: of an image with s² channels in place of each, and of a kernel of fewer taps. */
+function inPhases({ strides, pads, dilations, groups, kernel, channels, spatial, dims, ...rest }: Problem): Problem | undefined {
+  const stride = strides[0] as number;
+  const fits = strides.length === 2 && stride > 1 && strides[1] === stride && dilations.every((d) => d === 1) && groups === 1;
+  const few = kernel.map((k) => Math.ceil(k / stride));
+  const size = dims.map((d, i) => d - 1 + (few[i] as number));
+  const lacking = size.some((q, i) => q * stride < (spatial[i] as number) + (pads[i]?.[0] as number));
+  if (!fits || lacking || kernel.some((k) => k < stride)) return undefined;
+  const plain = { strides: [1, 1], dilations, groups, pads: pads.map(() => [0, 0] as const) };
+  return { ...rest, ...plain, kernel: few, channels: channels * stride ** 2, spatial: size, dims };
+}
+
+/** Every s-th place of the input, from each of the first s × s places on, becomes an image of its own among the channels. */
+function byPhases(b: Lowering, x: Value, g: Value, problem: Problem): Value {
+  const { strides, pads, kernel, channels, outChannels, spatial } = problem;
+  const inner = inPhases(problem) as Problem;
+  const stride = strides[0] as number;
+  const after = inner.spatial.map((q, i) => q * stride - (spatial[i] as number) - (pads[i]?.[0] as number));
+  const padded = b.node("Pad", [x, b.int64([0, 0, ...pads.map((p) => p[0]), 0, 0, ...after])]);
+  const phases = b.node("SpaceToDepth", [padded], { blocksize: stride });
+  const plan = choosePlan(inner) as Exclude<Plan, { way: "phases" }>; // without a stride there are no phases
+  const product = plan.way === "shifts" ? byShifts(b, phases, g, inner, plan) : byWindows(b, phases, g, inner, plan.perImage);
+  // [O, s, s, C, K/s, K/s] → [O, C, K/s, s, K/s, s] → [O, C, K, K] and what a kernel that s does not divide has too much
+  const apart = b.node("Reshape", [product, b.int64([outChannels, stride, stride, channels, ...inner.kernel])]);
+  const turned = b.node("Transpose", [apart], { perm: [0, 3, 4, 1, 5, 2] });
+  const whole = inner.kernel.map((k) => k * stride);
+  const joined = b.node("Reshape", [turned, b.int64([outChannels, channels, ...whole])]);
+  if (whole.every((k, i) => k === kernel[i])) return joined;
+  return b.node("Slice", [joined, b.int64([0, 0]), b.int64(kernel), b.int64([2, 3])]);
 }
 
 function byShifts(

@@ -8,7 +8,7 @@ import { compile } from "../../src/runtime/index.ts";
 import { ndarray, sizeOf } from "../../src/util/ndarray.ts";
 import { fillNormal, key } from "../../src/util/random.ts";
 
-const plans: Plan[] = [
+const shifts: Plan[] = [
   { way: "windows", perImage: false },
   ...[true, false].flatMap((perImage) =>
     (["all", "last", "none"] as const).map((inputTaps): Plan => ({ way: "shifts", perImage, inputTaps })),
@@ -94,8 +94,33 @@ function normal(shape: readonly number[], seed: number) {
   return ndarray("float32", shape, data);
 }
 
-test.each(cases)("%s", async (_, batch, spatial, kernel, pads, dilations) => {
-  const params: KernelGradientParams = { kernel, pads, dilations, strides: kernel.map(() => 1), groups: 1 };
+test.each(cases)("%s", (_, batch, spatial, kernel, pads, dilations) =>
+  agree(shifts, batch, spatial, { kernel, pads, dilations, strides: kernel.map(() => 1), groups: 1 }),
+);
+
+test.each([
+  ["4x4 halving", [6, 8], [4, 4], 2, [1, 1]],
+  ["3x3 halving", [6, 6], [3, 3], 2, [1, 1]],
+  ["odd sides", [7, 5], [3, 3], 2, [1, 1]],
+  ["no padding", [9, 8], [3, 2], 2, [0, 0]],
+  ["lopsided", [7, 7], [2, 4], 2, [0, 1]],
+  ["stride 3", [9, 8], [4, 3], 3, [1, 0]],
+] as const)("with a stride: %s", (_, spatial, kernel, stride, [low, high]) =>
+  agree([{ way: "phases" }, { way: "windows", perImage: false }], 2, spatial, {
+    kernel,
+    pads: [
+      [low, high],
+      [low, high],
+    ],
+    dilations: [1, 1],
+    strides: [stride, stride],
+    groups: 1,
+  }),
+);
+
+/** Plans give what windows of each image give. */
+async function agree(plans: readonly Plan[], batch: number, spatial: readonly number[], params: KernelGradientParams) {
+  const { kernel } = params;
   const x = normal([batch, 2, ...spatial], 1);
   const g = normal([batch, 3, ...outputDims(spatial, kernel, params)], 2);
   const gradient = (plan: Plan) => {
@@ -119,4 +144,4 @@ test.each(cases)("%s", async (_, batch, spatial, kernel, pads, dilations) => {
     });
   });
   await compute.dispose();
-});
+}
