@@ -25,6 +25,16 @@ export interface Target {
   readonly atMost: number;
 }
 
+/** Judged by two of Heptagen's own cases, or by one alone: at least `atLeast`, or at most `atMost`. */
+export interface OwnTarget {
+  readonly title: string;
+  readonly cases: readonly string[];
+  /** Of the fastest times of these cases, in milliseconds. */
+  value(...milliseconds: readonly number[]): number;
+  readonly atLeast?: number;
+  readonly atMost?: number;
+}
+
 export interface BenchCase {
   /** Also what `--only` matches. */
   readonly name: string;
@@ -35,6 +45,8 @@ export interface BenchCase {
   /** Iterations per turn; fewer for the slow ones below. */
   readonly iterations: number;
   readonly slow?: Partial<Record<PeerName, number>>;
+  /** Rounds, where fewer than usual will do. */
+  readonly rounds?: number;
   /** Peak memory is the point: each peer runs it in a fresh process, once. */
   readonly fresh?: true;
   readonly targets: readonly Target[];
@@ -42,6 +54,29 @@ export interface BenchCase {
 
 const torch = (name: string) => ({ pytorch: name, "pytorch-pinned": name });
 const time = (peer: PeerName, atMost: number): Target => ({ peer, measure: "time", atMost });
+
+/** Presets of the other families: how a step is called, and how much of PyTorch's time it may take. */
+const families: readonly [name: string, title: string, atMost: number][] = [
+  ["moby-rnn", "RNN 2 × 256, T=64, B=32", 0.8],
+  ["moby-gru", "GRU 2 × 256, T=64, B=32", 0.8],
+  ["moby-lstm", "LSTM 2 × 256, T=64, B=32", 0.8],
+  ["fashion-vae", "VAE 28 × 28, B=128", 1],
+  ["fashion-pixelcnn", "PixelCNN 28 × 28, 5 blocks, B=64", 1],
+  ["fashion-gan", "DCGAN 32 × 32, both players, B=64", 1],
+  ["fashion-ddpm", "U-Net 32 × 32, base 32, B=64", 1],
+  ["speech-wavenet", "WaveNet 2 × 10 blocks, T=4096, B=4", 1],
+];
+
+const sampling = (name: string, title: string, more: Partial<BenchCase> = {}): BenchCase => ({
+  name,
+  title,
+  heptagen: name,
+  peers: {},
+  iterations: 1,
+  rounds: 4,
+  targets: [],
+  ...more,
+});
 
 export const cases: readonly BenchCase[] = [
   {
@@ -125,5 +160,56 @@ export const cases: readonly BenchCase[] = [
     iterations: 3,
     fresh: true,
     targets: [{ peer: "pytorch", measure: "memory", atMost: 1.5 }],
+  },
+  ...families.flatMap(([name, what, atMost]): BenchCase[] => [
+    {
+      name,
+      title: `training step, ${what}`,
+      heptagen: name,
+      peers: { pytorch: name },
+      iterations: 5,
+      targets: [time("pytorch", atMost)],
+    },
+    {
+      name: `${name}-memory`,
+      title: `peak memory of training, ${what}`,
+      heptagen: name,
+      peers: { pytorch: `${name}-memory` },
+      iterations: 5,
+      fresh: true,
+      targets: [{ peer: "pytorch", measure: "memory", atMost: 1.2 }],
+    },
+  ]),
+  sampling("lstm-10000", "10,000 characters, moby-lstm", { peers: { pytorch: "lstm-10000" } }),
+  sampling("wavenet-8000", "8,000 samples, speech-wavenet (PyTorch with queues too)", {
+    peers: { pytorch: "wavenet-8000" },
+    rounds: 2,
+  }),
+  sampling("pixelcnn-sample", "16 pictures, fashion-pixelcnn, row by row"),
+  sampling("pixelcnn-forward", "one forward pass over 16 pictures, fashion-pixelcnn", {
+    peers: { pytorch: "pixelcnn-forward" },
+    iterations: 20,
+  }),
+  sampling("ddpm-sample-50", "16 pictures in 50 steps, fashion-ddpm"),
+  sampling("ddpm-forward", "one forward pass over 16 pictures, fashion-ddpm", {
+    peers: { pytorch: "ddpm-forward" },
+    iterations: 10,
+  }),
+];
+
+export const ownTargets: readonly OwnTarget[] = [
+  { title: "10,000 characters of moby-lstm, seconds", cases: ["lstm-10000"], value: (ms = 0) => ms / 1000, atMost: 2 },
+  { title: "speech-wavenet, samples a second", cases: ["wavenet-8000"], value: (ms = 0) => 8000 / (ms / 1000), atLeast: 4000 },
+  {
+    title: "fashion-pixelcnn, times faster than a forward pass for each of 784 pixels",
+    cases: ["pixelcnn-forward", "pixelcnn-sample"],
+    value: (pass = 0, sample = 0) => (784 * pass) / sample,
+    atLeast: 20,
+  },
+  {
+    title: "fashion-ddpm, 50 steps as a multiple of 50 forward passes",
+    cases: ["ddpm-sample-50", "ddpm-forward"],
+    value: (sample = 0, pass = 0) => sample / (50 * pass),
+    atMost: 1.1,
   },
 ];

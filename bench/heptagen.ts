@@ -17,8 +17,10 @@ import { type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
 import { fillNormal, key } from "../src/util/random.ts";
 import type { Tree } from "../src/util/tree.ts";
 import { convKinds, convShapes, matmulSizes } from "./cases.ts";
+import { type PresetName, presetStep, presets } from "./families.ts";
 import { type BuiltCase, serve } from "./peers/protocol.mjs";
-import { gradientsOnly, type Model, models, trainingStep } from "./steps.ts";
+import { samplers } from "./samplers.ts";
+import { gradientsOnly, type Model, models, type Step, trainingStep } from "./steps.ts";
 
 const { values: options } = parseArgs({ options: { threads: { type: "string", default: "2" } } });
 const threads = Number(options.threads);
@@ -62,14 +64,17 @@ function convolution(kind: (typeof convKinds)[number], [B, C, H, W, K]: (typeof 
   return kind === "dx" ? kernel(dx, [y, w], flops) : kernel(dw, [y, x], flops);
 }
 
-async function training(model: Model, build: typeof trainingStep): Promise<BuiltCase> {
-  const step = await build(model, { threads });
-  let loss = Number.NaN;
+async function training(built: Promise<Pick<Step, "run"> & { readonly facts: object }>): Promise<BuiltCase> {
+  const step = await built;
+  let [first, loss] = [Number.NaN, Number.NaN];
   const run = async () => {
     loss = await step.run();
+    if (Number.isNaN(first)) first = loss;
   };
-  return { run, facts: () => ({ ...step.facts, loss, processPeakRss: peakMemory() }) };
+  return { run, facts: () => ({ ...step.facts, loss, firstLoss: first, processPeakRss: peakMemory() }) };
 }
+
+const gpt = (model: Model, build: typeof trainingStep) => training(build(model, { threads }));
 
 /** Peak resident memory of this process, in bytes. Linux only. */
 function peakMemory(): number | undefined {
@@ -92,10 +97,12 @@ function generation(count: number): BuiltCase {
 }
 
 const list: Record<string, () => BuiltCase | Promise<BuiltCase>> = {
-  "nanogpt-cpu-gradients": () => training(models["nanogpt-cpu"], gradientsOnly),
+  "nanogpt-cpu-gradients": () => gpt(models["nanogpt-cpu"], gradientsOnly),
   "generate-1000": () => generation(1000),
+  ...samplers,
 };
-for (const [name, model] of Object.entries(models)) list[name] = () => training(model, trainingStep);
+for (const [name, model] of Object.entries(models)) list[name] = () => gpt(model, trainingStep);
+for (const name of Object.keys(presets) as PresetName[]) list[name] = () => training(presetStep(name, threads));
 for (const n of matmulSizes)
   list[`matmul-${n}`] = () => kernel((a, b) => matmul(a, b), [normal([n, n], 1), normal([n, n], 2)], 2 * n ** 3);
 for (const shape of convShapes) {

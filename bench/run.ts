@@ -15,7 +15,7 @@ import { execSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type BenchCase, cases, type PeerName } from "./cases.ts";
+import { type BenchCase, cases, ownTargets, type PeerName } from "./cases.ts";
 import { describeMachine, load, quiet } from "./machine.ts";
 import { type Answer, Peer } from "./peer.ts";
 import { heptagenCommand, installPeers, peerSpecs, startPeer } from "./peers.ts";
@@ -79,7 +79,7 @@ async function runCase(bench: BenchCase, resident: readonly Process[]): Promise<
         peer.close();
       }
     }
-  } else measured = await measure(bench, taking, rounds);
+  } else measured = await measure(bench, taking, Math.min(rounds, bench.rounds ?? rounds));
   const peers = Object.fromEntries([...measured].filter(([name]) => name !== "heptagen")) as CaseResult["peers"];
   const heptagen = measured.get("heptagen") as Measurement;
   return { name: bench.name, title: bench.title, heptagen, peers, targets: judge(bench, heptagen, peers) };
@@ -98,6 +98,13 @@ function crossChecks(done: readonly CaseResult[]): Check[] {
       target: "at least 0.6",
       met: share >= 0.6,
     });
+  }
+  for (const { title, cases: names, value, atLeast, atMost } of ownTargets) {
+    const times = names.map((name) => done.find((c) => c.name === name)?.heptagen.minimum);
+    if (times.some((ms) => ms === undefined)) continue;
+    const got = value(...(times as number[]));
+    const target = atLeast !== undefined ? `at least ${atLeast}` : `at most ${atMost}`;
+    checks.push({ title, value: got, target, met: got >= (atLeast ?? 0) && got <= (atMost ?? Number.POSITIVE_INFINITY) });
   }
   const ours = meanValidationLoss("heptagen-nanogpt-cpu.jsonl");
   const theirs = meanValidationLoss("torch-nanogpt-cpu.jsonl");

@@ -4,6 +4,7 @@ Each family is a module with `loss(batch)` or, where two players train, `train_s
 H height, W width, Z latents, V vocabulary.
 """
 
+import math
 import os
 import sys
 
@@ -11,7 +12,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-import torch_environment as environment
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
+from fixtures import unet
 
 
 class Recurrent(nn.Module):
@@ -223,27 +225,38 @@ class WaveNet(nn.Module):
 
 
 class Diffusion(nn.Module):
-    """DDPM with a linear schedule on the U-Net that the fixtures share; pictures from -1 to 1, noise predicted."""
+    """DDPM with a linear schedule; pictures from -1 to 1, noise predicted. The U-Net is the one of the fixtures."""
 
-    def __init__(self, steps=1000):
+    STEPS = 1000
+    UNET = dict(unet.DEFAULTS, height=32, width=32, base=32, mults=[1, 2, 2], blocks=2, attention=[8], heads=1, groups=8)
+
+    def __init__(self):
         super().__init__()
-        self.network, self.steps = unet(), steps
-        kept = torch.cumprod(1 - torch.linspace(1e-4, 0.02, steps, dtype=torch.float64), 0).float()
+        self.shapes = unet.shapes(self.UNET)
+        self.weights = nn.ParameterList(nn.Parameter(self.start(name, shape)) for name, shape in self.shapes.items())
+        kept = torch.cumprod(1 - torch.linspace(1e-4, 0.02, self.STEPS, dtype=torch.float64), 0).float()
         self.register_buffer("signal", kept.sqrt())
         self.register_buffer("noise", (1 - kept).sqrt())
 
+    def start(self, name, shape):
+        """Norms at 1, layers that end a branch at 0, all else as PyTorch has it: even within 1 / sqrt(fan-in)."""
+        layer, kind = name.rsplit(".", 1)
+        if "norm" in layer.split(".")[-1]:
+            return torch.ones(shape) if kind == "weight" else torch.zeros(shape)
+        if layer.split(".")[-1] in ("conv2", "out", "output"):
+            return torch.zeros(shape)
+        weight = self.shapes[f"{layer}.weight"]
+        fan = weight[0] if len(weight) == 2 else math.prod(weight[1:])
+        return torch.empty(shape).uniform_(-1, 1) / math.sqrt(fan)
+
+    def forward(self, x, times):
+        return unet.forward(dict(zip(self.shapes, self.weights)), self.UNET, x, times)
+
     def loss(self, images):
-        t = torch.randint(self.steps, (len(images),))
+        index = torch.randint(self.STEPS, (len(images),))
         noise = torch.randn_like(images)
-        at = lambda table: table[t].view(-1, 1, 1, 1)
-        return F.mse_loss(self.network(at(self.signal) * images + at(self.noise) * noise, t), noise)
-
-
-def unet():
-    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "..", "scripts"))
-    from fixtures.unet import UNet, fashion_ddpm
-
-    return UNet(**fashion_ddpm)
+        at = lambda table: table[index].view(-1, 1, 1, 1)
+        return F.mse_loss(self(at(self.signal) * images + at(self.noise) * noise, index.float()), noise)
 
 
 def pictures(batch, side):
@@ -276,11 +289,11 @@ PRESETS = {
 }
 
 
-def make_step(name, vocabulary, channels_last=False, foreach=True):
+def make_step(name, vocabulary, channels_last=False, foreach=True, seed=1):
     """A model and the function that makes one training step on a batch: forward, backward, clipping where the preset has it,
     update. `step(batch)` returns the loss."""
     given = PRESETS[name]
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     model = given["build"](vocabulary)
     if channels_last:
         model = model.to(memory_format=torch.channels_last)

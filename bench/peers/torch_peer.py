@@ -28,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+import torch_families as families
 import torch_gpt as gpt
 
 CONV_SHAPES = [(16, 32, 32, 32, 32), (16, 64, 32, 32, 64), (16, 128, 16, 16, 128), (8, 256, 8, 8, 256), (64, 1, 28, 28, 32)]
@@ -72,6 +73,66 @@ def generation(config, generate, count=1000):
     return (lambda: generate(model, start, count)), dict(tokens=count)
 
 
+def family_step(name, vocabulary):
+    """A training step in the memory layout and with the optimizer's loop that are fastest here."""
+    images = families.PRESETS[name].get("images")
+    ways = [(last, each) for last in ((False, True) if images else (False,)) for each in (True, False)]
+    batch = families.PRESETS[name]["batch"](vocabulary)
+    best = None
+    for channels_last, foreach in ways:
+        model, step = families.make_step(name, vocabulary, channels_last, foreach)
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            loss = step(batch)
+            times.append(time.perf_counter() - start)
+        if best is None or min(times) < best[0]:
+            best = min(times), model, step, dict(channelsLast=channels_last, foreach=foreach)
+    _, model, step, way = best
+    facts = dict(parameters=sum(p.numel() for p in model.parameters()), way=way)
+    return (lambda: step(batch)), facts
+
+
+def family_memory(name, vocabulary):
+    """The same in its leanest way: PyTorch's own layout, one tensor of the optimizer after another."""
+    environment.reset_peak_memory()
+    model, step = families.make_step(name, vocabulary, foreach=False)
+    batch = families.PRESETS[name]["batch"](vocabulary)
+    return (lambda: step(batch)), lambda: dict(parameters=sum(p.numel() for p in model.parameters()), **environment.peak_memory())
+
+
+def fastest_pass(module, *inputs):
+    """A forward pass in the faster of both memory layouts."""
+    module.eval()
+
+    def within(layout):
+        module.to(memory_format=layout)
+        return [x.to(memory_format=layout) if x.dim() == 4 else x for x in inputs]
+
+    def duration(given):
+        start = time.perf_counter()
+        with torch.inference_mode():
+            module(*given)
+        return time.perf_counter() - start
+
+    fastest = {}
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = within(layout)
+        fastest[layout] = min(duration(given) for _ in range(5))
+    given = within(min(fastest, key=fastest.get))
+    return torch.inference_mode()(lambda: module(*given)), dict(tokens=len(inputs[0]))
+
+
+def characters(vocabulary, count):
+    model = families.Recurrent("LSTM", vocabulary).eval()
+    return (lambda: model.generate(torch.zeros(1, 1, dtype=torch.long), count)), dict(tokens=count)
+
+
+def sound(count):
+    model = families.WaveNet().eval()
+    return (lambda: model.generate(count)), dict(tokens=count)
+
+
 def list_cases(vocabulary):
     small, medium = dict(NANOGPT, vocabulary=vocabulary), dict(GPT_256, vocabulary=vocabulary)
     cases = {
@@ -84,6 +145,13 @@ def list_cases(vocabulary):
         "generate-1000": lambda: generation(small, gpt.generate),
         "generate-1000-cached": lambda: generation(small, gpt.generate_cached),
     }
+    for name in families.PRESETS:
+        cases[name] = lambda name=name: family_step(name, vocabulary)
+        cases[f"{name}-memory"] = lambda name=name: family_memory(name, vocabulary)
+    cases["lstm-10000"] = lambda: characters(vocabulary, 10_000)
+    cases["wavenet-8000"] = lambda: sound(8000)
+    cases["pixelcnn-forward"] = lambda: fastest_pass(families.PixelCnn(), families.pictures(16, 28))
+    cases["ddpm-forward"] = lambda: fastest_pass(families.Diffusion(), families.pictures(16, 32), torch.full((16,), 500.))
     for shape in CONV_SHAPES:
         for kind in ("forward", "dx", "dw"):
             cases[f"conv3x3-{kind}-{'x'.join(map(str, shape))}"] = lambda kind=kind, shape=shape: conv(kind, *shape)
@@ -106,7 +174,7 @@ class Peer:
             raise ValueError(f"unknown case {name!r}; expected one of {list(self.cases)}")
         if name not in self.built:
             self.built[name] = self.cases[name]()
-            warmup = 1 if name.startswith("generate") else 2
+            warmup = dict(generate=1, lstm=1, wavenet=0).get(name.split("-")[0], 2)
             for _ in range(warmup):
                 self.built[name][0]()
         run, facts = self.built[name]

@@ -1,0 +1,193 @@
+/**
+ * The training steps of all families: each preset of the benchmark as its recipe trains it, every objective a compiled step of the
+ * library, on data like none.
+ *
+ * Their counterparts are in `peers/torch_families.py`.
+ */
+import { init, type WaveNetParams, forward as waveNet } from "../src/models/wavenet.ts";
+import { categoricalLogProb } from "../src/nn/distributions.ts";
+import { crossEntropy } from "../src/nn/index.ts";
+import { mean, neg } from "../src/ops/index.ts";
+import { schedule } from "../src/optim/index.ts";
+import type { Backbone } from "../src/tasks/backbone.ts";
+import { gruBackbone, lstmBackbone, rnnBackbone } from "../src/tasks/backbones/recurrent.ts";
+import { diffusionFamily } from "../src/tasks/families/diffusion.ts";
+import { pixelCnnFamily } from "../src/tasks/families/pixelcnn.ts";
+import { vaeFamily } from "../src/tasks/families/vae.ts";
+import { configure as configureWaveNet } from "../src/tasks/generate-audio-data.ts";
+import type { TrainingOptions as AudioOptions } from "../src/tasks/generate-audio-options.ts";
+import { configure as configureImages } from "../src/tasks/generate-image-train.ts";
+import type { ImageFamily } from "../src/tasks/image-family.ts";
+import { type Options, presetOptions } from "../src/tasks/recipe.ts";
+import { recipes } from "../src/tasks/recipes.ts";
+import { clipOf, optimizerOf, parameterCount } from "../src/tasks/training.ts";
+import { beginStates, othersOf } from "../src/train/states.ts";
+import { compileStep, type Objective, type TrainStep } from "../src/train/step.ts";
+import { type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
+import { fillUniform, fold, key } from "../src/util/random.ts";
+import type { Tree } from "../src/util/tree.ts";
+
+/** A preset made ready: what is trained, how, and a batch. */
+export interface Preset {
+  readonly params: Tree<NdArray>;
+  readonly objectives: readonly Objective<never>[];
+  readonly batch: unknown;
+  /** Tokens, pictures or samples in a batch. */
+  readonly units: number;
+}
+
+/** Moby Dick has 83 different characters. */
+export const vocabulary = 83;
+
+/** The options of a preset, whichever recipe has it. */
+export function optionsOf(preset: string): Options {
+  const recipe = recipes.find(({ presets }) => preset in presets);
+  if (!recipe) throw new Error(`no recipe has the preset ${preset}`);
+  return presetOptions(recipe, preset);
+}
+
+/** How the task would train with these options. */
+function settings(options: Options): Pick<Objective<never>, "optimizer" | "learningRate" | "clip"> {
+  const own = options as unknown as Parameters<typeof optimizerOf>[0] & Parameters<typeof schedule>[0]; // a preset has all of them
+  return { optimizer: optimizerOf(own), learningRate: schedule(own), clip: clipOf(own) };
+}
+
+function ids(shape: readonly number[], below: number, stride: number): NdArray {
+  return ndarray(
+    "int32",
+    shape,
+    Int32Array.from({ length: sizeOf(shape) }, (_, i) => (i * i * stride + 3 * i) % below),
+  );
+}
+
+export function recurrent<Config>({ model, configure }: Backbone<Config>, preset: string): Preset & { readonly config: Config } {
+  const options = optionsOf(preset);
+  const { batch, context } = options as { batch: number; context: number };
+  const own = Object.fromEntries(
+    ["layers", "width", "embedding", "norm", "dropout", "activation"].flatMap((name) =>
+      name in options ? [[name, options[name]]] : [],
+    ),
+  );
+  const config = configure(own, { vocabulary, context });
+  const objective: Objective<{ tokens: NdArray; targets: NdArray }> = {
+    name: "model",
+    ...settings(options),
+    loss: (params, { tokens, targets }, random) => ({
+      loss: crossEntropy(model.forward(config, params, tokens, { key: random }), targets),
+    }),
+  };
+  const shape = [batch, context];
+  return {
+    config,
+    params: model.init(config, key(1)),
+    objectives: [objective as unknown as Objective<never>],
+    batch: { tokens: ids(shape, vocabulary, 7), targets: ids(shape, vocabulary, 11) },
+    units: batch * context,
+  };
+}
+
+/** @param side of the pictures the task would read */
+export function pictures<Config>(
+  family: ImageFamily<Config>,
+  preset: string,
+  side: number,
+): Preset & { readonly config: Config } {
+  const options = optionsOf(preset);
+  const { batch } = options as { batch: number };
+  const facts = { source: "", fingerprint: "", count: 0, channels: 1, height: side, width: side, classes: [] } as const;
+  const config = configureImages(family, options, facts);
+  const { learningRate, ...rest } = settings(options);
+  const images = new Float32Array(batch * side * side);
+  fillUniform(key(2), images);
+  return {
+    config,
+    params: family.init(config, key(1)),
+    objectives: family
+      .objectives(config)
+      .map(
+        ({ rate = 1, ...objective }) =>
+          ({ ...objective, ...rest, learningRate: (step: number) => rate * learningRate(step) }) as Objective<never>,
+      ),
+    batch: {
+      images: ndarray("float32", [batch, 1, side, side], images),
+      labels: ndarray("int32", [batch], new Int32Array(batch)),
+    },
+    units: batch,
+  };
+}
+
+function speech(): Preset {
+  const options = optionsOf("speech-wavenet") as AudioOptions;
+  const config = configureWaveNet(options, { labels: [] } as never);
+  const shape = [options.batch, options.window];
+  const objective: Objective<{ samples: NdArray; targets: NdArray }> = {
+    name: "model",
+    ...settings(options),
+    loss(params, { samples, targets }) {
+      const prediction = waveNet(config, params as unknown as WaveNetParams, samples, {});
+      return { loss: neg(mean(categoricalLogProb(prediction, targets))) };
+    },
+  };
+  return {
+    params: init(config, key(1)) as unknown as Tree<NdArray>,
+    objectives: [objective as unknown as Objective<never>],
+    batch: { samples: ids(shape, config.levels, 7), targets: ids(shape, config.levels, 11) },
+    units: sizeOf(shape),
+  };
+}
+
+export const presets = {
+  "moby-rnn": () => recurrent(rnnBackbone, "moby-rnn"),
+  "moby-gru": () => recurrent(gruBackbone, "moby-gru"),
+  "moby-lstm": () => recurrent(lstmBackbone, "moby-lstm"),
+  "fashion-vae": () => pictures(vaeFamily, "fashion-vae", 28),
+  "fashion-pixelcnn": () => pictures(pixelCnnFamily, "fashion-pixelcnn", 28),
+  "fashion-ddpm": () => pictures(diffusionFamily, "fashion-ddpm", 28),
+  "speech-wavenet": speech,
+} satisfies Record<string, () => Preset>;
+export type PresetName = keyof typeof presets;
+
+export interface PresetStep {
+  /** One step of every objective on the same batch. Resolves to the loss of the first. */
+  run(): Promise<number>;
+  readonly facts: { readonly tokens: number; readonly parameters: number };
+  /** Frees the graphs and writes their profiles, if some were asked for. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * The whole training step of a preset.
+ *
+ * @param profile prefix of the files that ONNX Runtime's profiles go to, one per objective
+ */
+export async function presetStep(name: PresetName, threads: number, profile?: string): Promise<PresetStep> {
+  const { params, objectives, batch, units } = presets[name]();
+  const trained = beginStates(params, objectives, { averaging: false, from: undefined });
+  const compiled: TrainStep<never>[] = [];
+  for (const [i, objective] of objectives.entries()) {
+    const others = othersOf(objectives, trained, objective);
+    const compile = { device: "cpu", threads, ...(profile && { profile: `${profile}-${i}` }) } as const;
+    const state = trained.states[i] as (typeof trained.states)[number];
+    compiled.push(await compileStep(objective, state, others, batch as never, { accumulate: 1, averaging: 0, compile }));
+  }
+  let count = 0;
+  return {
+    facts: { tokens: units, parameters: parameterCount(params) },
+    async run() {
+      count++;
+      let first = Number.NaN;
+      for (const [i, step] of compiled.entries()) {
+        const objective = objectives[i] as Objective<never>;
+        const at = { step: count, key: fold(key(1), count) };
+        const state = trained.states[i] as (typeof trained.states)[number];
+        const next = await step.run(state, othersOf(objectives, trained, objective), batch as never, at);
+        trained.states[i] = next.state;
+        if (i === 0) first = next.report.loss;
+      }
+      return first;
+    },
+    async dispose() {
+      for (const step of compiled) await step.dispose();
+    },
+  };
+}
