@@ -12,6 +12,7 @@ import { schedule } from "../src/optim/index.ts";
 import type { Backbone } from "../src/tasks/backbone.ts";
 import { gruBackbone, lstmBackbone, rnnBackbone } from "../src/tasks/backbones/recurrent.ts";
 import { diffusionFamily } from "../src/tasks/families/diffusion.ts";
+import { ganFamily } from "../src/tasks/families/gan.ts";
 import { pixelCnnFamily } from "../src/tasks/families/pixelcnn.ts";
 import { vaeFamily } from "../src/tasks/families/vae.ts";
 import { configure as configureWaveNet } from "../src/tasks/generate-audio-data.ts";
@@ -142,6 +143,7 @@ export const presets = {
   "moby-lstm": () => recurrent(lstmBackbone, "moby-lstm"),
   "fashion-vae": () => pictures(vaeFamily, "fashion-vae", 28),
   "fashion-pixelcnn": () => pictures(pixelCnnFamily, "fashion-pixelcnn", 28),
+  "fashion-gan": () => pictures(ganFamily, "fashion-gan", 32),
   "fashion-ddpm": () => pictures(diffusionFamily, "fashion-ddpm", 28),
   "speech-wavenet": speech,
 } satisfies Record<string, () => Preset>;

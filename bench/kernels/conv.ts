@@ -6,7 +6,7 @@
 import { input } from "../../src/core/builtin.ts";
 import { vjp } from "../../src/core/index.ts";
 import type { Primitive } from "../../src/core/primitive.ts";
-import { blockedConv } from "../../src/ops/conv-blocked.ts";
+import { blockedConv, blockedSpread } from "../../src/ops/conv-blocked.ts";
 import { effective, type Geometry, onnxGeometry } from "../../src/ops/conv-geometry.ts";
 import { conv } from "../../src/ops/index.ts";
 import { sizeOf } from "../../src/util/ndarray.ts";
@@ -78,6 +78,10 @@ function kernelsOf({ name, x, w, options }: ConvCase): KernelCase[] {
         ConvTranspose: (b, [y, kernel]) =>
           b.node("ConvTranspose", [y, kernel], { ...onnxGeometry(geometry), output_padding: spare }),
         chosen: chosen(back),
+        ...(geometry.strides.some((s) => s > 1) && {
+          "spread by DepthToSpace": (b, [y, kernel]) =>
+            blockedSpread(b, y, kernel, { image: g, kernel: w, geometry, spatial: x.slice(2) }) ?? missing(),
+        }),
         ...(dense && {
           "turned kernel": turned,
           blocks: (b, [y, kernel]) =>

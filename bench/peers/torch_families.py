@@ -144,9 +144,9 @@ class Gan(nn.Module):
             return [nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, True)]
 
         self.generator = nn.Sequential(*up(latents, 256, 1, 0), *up(256, 128, 2, 1), *up(128, 64, 2, 1),
-                                       nn.ConvTranspose2d(64, 1, 4, 2, 1), nn.Tanh())
-        self.discriminator = nn.Sequential(nn.Conv2d(1, 64, 4, 2, 1), nn.LeakyReLU(0.2, True), *down(64, 128),
-                                           *down(128, 256), nn.Conv2d(256, 1, 4, 1, 0), nn.Flatten(0))
+                                       nn.ConvTranspose2d(64, 1, 4, 2, 1, bias=False), nn.Tanh())
+        self.discriminator = nn.Sequential(nn.Conv2d(1, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True), *down(64, 128),
+                                           *down(128, 256), nn.Conv2d(256, 1, 4, 1, 0, bias=False), nn.Flatten(0))
         self.apply(dcgan_weights)
 
     def noise(self, count):

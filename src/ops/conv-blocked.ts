@@ -59,6 +59,49 @@ export function blockedConv(
   return b.node("ReorderOutput", [out], { channels: outChannels }, domain);
 }
 
+/**
+ * The gradient of a convolution of stride s for its input: g [B, O, ...P], w [O, C, ...K] → [B, C, ...S], or undefined where blocks
+ * do not fit.
+ *
+ * Of every s × s square of the result, each place sees taps of its own, a K/s × K/s kernel: a plain convolution makes them as s² C
+ * channels of one image, without zeros between the elements of g, and DepthToSpace puts them side by side. ConvTranspose multiplies
+ * image by image, which takes twice as long for 4 × 4 places and no longer from 8 × 8 on (bench/kernels/conv.ts).
+ */
+export function blockedSpread(
+  b: Lowering,
+  g: Value,
+  w: Value,
+  { image, kernel, geometry, spatial }: { image: Shape; kernel: Shape; geometry: Geometry; spatial: Shape },
+): Value | undefined {
+  const { strides, pads, dilations, groups } = geometry;
+  const block = b.channelBlock;
+  const [channels, outChannels, ...dims] = kernel as [number, number, ...number[]];
+  const stride = strides[0] as number;
+  if (block === 0 || dims.length !== 2 || stride === 1 || strides[1] !== stride || groups !== 1) return undefined;
+  if (channels % block !== 0 || outChannels % block !== 0 || dilations.some((d) => d > 1)) return undefined;
+  if (sizeOf(image.slice(2)) >= 64) return undefined;
+  const [few0, few1] = dims.map((k) => k / stride) as [number, number];
+  const low = pads.map((pad) => pad[0]);
+  const end = spatial.map((size, i) => (low[i] as number) + size);
+  const made = [few0, few1].map((few, i) => stride * ((image[i + 2] as number) - 1 + few));
+  if (!Number.isInteger(few0) || !Number.isInteger(few1) || end.some((e, i) => e > (made[i] as number))) return undefined;
+  const once = b.outermost([w]);
+  const asImage = [channels, outChannels, sizeOf(dims), 1];
+  const blocks = once.node("ReorderInput", [once.node("Reshape", [w, once.int64(asImage)])], {}, domain);
+  // [O/n, n of O, C/n, K/s, s, K/s, s, n of C] → [s, s, C/n, O/n, K/s, K/s, n of O, n of C]
+  const shape = [channels / block, block, outChannels / block, few0, stride, few1, stride, block];
+  const apart = reverse(once, reverse(once, once.node("Reshape", [blocks, once.int64(shape)]), 3), 5);
+  const arranged = once.node("Transpose", [apart], { perm: [4, 6, 2, 0, 3, 5, 1, 7] });
+  const weights = once.node("Reshape", [arranged, once.int64([stride ** 2 * outChannels, channels, few0, few1])]);
+  const around = [few0, few1].map((few) => [few - 1, few - 1] as const);
+  const plain = onnxGeometry({ strides: [1, 1], dilations, groups, pads: around });
+  const out = b.node("Conv", [b.node("ReorderInput", [g], {}, domain), weights], plain, domain);
+  const channelled = b.node("ReorderOutput", [out], { channels: stride ** 2 * outChannels }, domain);
+  const whole = b.node("DepthToSpace", [channelled], { blocksize: stride, mode: "DCR" });
+  if (low.every((n) => n === 0) && end.every((e, i) => e === made[i])) return whole;
+  return b.node("Slice", [whole, b.int64(low), b.int64(end), b.int64([2, 3])]);
+}
+
 function reverse(b: Lowering, value: Value, axis: number): Value {
   return b.node("Slice", [value, b.int64([-1]), b.int64([-(2 ** 31)]), b.int64([axis]), b.int64([-1])]);
 }

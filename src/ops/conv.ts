@@ -12,7 +12,7 @@ import type { Lowering, Value } from "../core/lowering.ts";
 import { definePrimitive } from "../core/primitive.ts";
 import { ShapeError, type Tensor, type TensorType, typeName } from "../core/tensor.ts";
 import { type Shape, sizeOf } from "../util/ndarray.ts";
-import { blockedConv } from "./conv-blocked.ts";
+import { blockedConv, blockedSpread } from "./conv-blocked.ts";
 import { effective, type Geometry, onnxGeometry, outputDims } from "./conv-geometry.ts";
 import { type KernelGradientParams, lowerKernelGradient } from "./conv-kernel-gradient.ts";
 import { sum } from "./reduce.ts";
@@ -97,6 +97,8 @@ export const convTransposePrimitive = definePrimitive<InputGradientParams>({
     const unit: Geometry = { strides: strides.map(() => 1), dilations, groups, pads: around };
     const blocked = dense && blockedConv(b, g, w, { image: out.shape, kernel: kernel.shape, geometry: unit, turned: true });
     if (blocked) return blocked;
+    const spreading = blockedSpread(b, g, w, { image: out.shape, kernel: kernel.shape, geometry, spatial });
+    if (spreading) return spreading;
     const lacking =
       (groups > 1 && !b.supports("ConvTranspose of groups")) || (dims.length > 2 && !b.supports("ConvTranspose 3-d"));
     // Turning the kernel around runs on one thread: a kernel with more elements than the result is left as it is.

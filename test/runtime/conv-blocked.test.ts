@@ -16,6 +16,21 @@ function normal(shape: readonly number[], seed: number) {
 const cases: [name: string, x: number[], w: number[], options: ConvOptions][] = [
   ["same", [2, 16, 5, 6], [32, 16, 3, 3], { padding: 1 }],
   ["valid", [1, 32, 6, 5], [16, 32, 3, 2], {}],
+  ["stride 2, halved", [2, 16, 8, 6], [32, 16, 4, 4], { stride: 2, padding: 1 }],
+  ["stride 2 without padding", [1, 32, 8, 6], [16, 32, 2, 4], { stride: 2 }],
+  [
+    "stride 3, lopsided",
+    [2, 16, 9, 9],
+    [16, 16, 3, 6],
+    {
+      stride: 3,
+      padding: [
+        [0, 1],
+        [1, 2],
+      ],
+    },
+  ],
+  ["stride 2, an element too many", [2, 16, 7, 9], [16, 16, 4, 4], { stride: 2, padding: 1 }],
   ["stride 2", [2, 16, 7, 8], [16, 16, 4, 4], { stride: 2, padding: 1 }],
   [
     "dilated, lopsided",
