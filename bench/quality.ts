@@ -11,16 +11,20 @@
  * Heptagen trains through its recipes and measures as `heptagen eval` does; PyTorch is `peers/torch_quality.py`.
  */
 import { execFile, execSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { dataFolder } from "../src/data/cache-folder.node.ts";
 import { consecutiveAudio } from "../src/data/index.ts";
+import { frechetDistance } from "../src/metrics/index.ts";
 import { receptiveField } from "../src/models/wavenet.ts";
 import { configure, encodeClips, prepareAudio, windowOptions } from "../src/tasks/generate-audio-data.ts";
 import type { TrainingOptions as AudioOptions } from "../src/tasks/generate-audio-options.ts";
+import { labelledPictures, readSource } from "../src/tasks/generate-image-data.ts";
+import type { TrainingOptions as ImageOptions } from "../src/tasks/generate-image-options.ts";
+import { featureClassifier } from "../src/tasks/picture-features.ts";
 import type { Measure, Options } from "../src/tasks/recipe.ts";
 import { openModel, recipes } from "../src/tasks/recipes.ts";
 import type { NdArray } from "../src/util/ndarray.ts";
@@ -57,8 +61,11 @@ interface Trial {
   readonly unit: string;
   /** What PyTorch is given as its data. */
   data(scratch: string): string | Promise<string>;
+  /** Measures the pictures that PyTorch made, where it cannot do that itself. */
+  judge?(pixels: Uint8Array): Promise<number>;
 }
 
+const testPictures = { data: "fashion-mnist:test", limit: pictures };
 const text = here("../assets/moby-dick.txt");
 const characters: Trial = {
   steps: 1000,
@@ -71,7 +78,7 @@ const characters: Trial = {
 const garments = (steps: number, measure: string, unit: string, training: Options = {}): Trial => ({
   steps,
   training: { data: "fashion-mnist", validation: 0, ...training },
-  evaluation: { data: "fashion-mnist:test", limit: pictures },
+  evaluation: { ...testPictures, samples: 0 },
   measure,
   unit,
   data: () => dataFolder("fashion-mnist"),
@@ -82,6 +89,12 @@ const trials: Readonly<Record<string, Trial>> = {
   "moby-lstm": characters,
   "fashion-vae": garments(938, "nats", "nats per picture, upper bound"),
   "fashion-pixelcnn": garments(300, "nats", "nats per picture"),
+  "fashion-gan": {
+    ...garments(300, "fid", "FID of 2,000 pictures"),
+    evaluation: { ...testPictures, samples: pictures },
+    data: writePictures,
+    judge: fidOf,
+  },
   "fashion-ddpm": garments(150, "loss", "squared error of the noise"),
   "speech-wavenet": {
     steps: 300,
@@ -129,6 +142,27 @@ async function writeSound(scratch: string): Promise<string> {
   return folder;
 }
 
+/** The options of the GAN, which sees garments scaled to 32 × 32. */
+const scaled = () => ({ ...optionsOf("fashion-gan"), ...trials["fashion-gan"]?.training }) as ImageOptions;
+
+/** The pictures as the image task scales them, 8 bits a pixel. */
+async function writePictures(scratch: string): Promise<string> {
+  const file = join(scratch, "pictures.u8");
+  writeFileSync(file, (await readSource(scaled())).pixels);
+  return file;
+}
+
+/** Distance of generated from held-out pictures, as `heptagen eval` measures it. */
+async function fidOf(pixels: Uint8Array): Promise<number> {
+  const classifier = await featureClassifier(await labelledPictures(scaled(), undefined, {}), { device: "cpu" });
+  const real = await readSource({ ...scaled(), ...testPictures });
+  const { channels, height, width } = real;
+  const made = { channels, height, width, count: pixels.length / (channels * height * width), pixels };
+  const distance = frechetDistance(await classifier.of(real, ""), await classifier.of(made, ""));
+  await classifier.dispose();
+  return distance;
+}
+
 async function trainHeptagen(preset: string, seed: number, scratch: string): Promise<Result> {
   const { training, evaluation, measure } = trials[preset] as Trial;
   const steps = stepsOf(preset);
@@ -145,14 +179,15 @@ async function trainHeptagen(preset: string, seed: number, scratch: string): Pro
   return { seed, measure: found.value, seconds: seconds ?? (performance.now() - start) / 1000 };
 }
 
-async function trainTorch(preset: string, seed: number, data: string): Promise<Result> {
+async function trainTorch(preset: string, seed: number, { data, scratch }: { data: string; scratch: string }): Promise<Result> {
   const steps = stepsOf(preset);
   const script = here("./peers/torch_quality.py");
-  const options = { data, steps, seed, threads: given.threads, pictures };
+  const samples = join(scratch, "samples.u8");
+  const options = { data, steps, seed, threads: given.threads, pictures, samples };
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
   const { stdout } = await run("/usr/bin/python3", [script, preset, ...args]);
   const { measure, seconds } = JSON.parse(stdout.trim().split("\n").at(-1) as string) as Result;
-  return { seed, measure, seconds };
+  return { seed, measure: (await trials[preset]?.judge?.(readFileSync(samples))) ?? measure, seconds };
 }
 
 function stepsOf(preset: string): number {
@@ -213,7 +248,7 @@ try {
     const [heptagen, pytorch]: [Result[], Result[]] = [[], []];
     for (const seed of seeds) {
       heptagen.push(await trainHeptagen(preset, seed, scratch));
-      if (!given["without-pytorch"]) pytorch.push(await trainTorch(preset, seed, source));
+      if (!given["without-pytorch"]) pytorch.push(await trainTorch(preset, seed, { data: source, scratch }));
       const last = (results: Result[]) => results.at(-1)?.measure.toPrecision(5) ?? "left out";
       console.log(`${preset}, seed ${seed}: heptagen ${last(heptagen)}, pytorch ${last(pytorch)} ${unit}`);
     }

@@ -3,8 +3,8 @@
 
     /usr/bin/python3 bench/peers/torch_quality.py fashion-vae --data ~/.cache/heptagen/data/fashion-mnist --steps 938 --seed 1
 
-`--data` is a text (moby-*), a folder that holds the IDX files of Fashion-MNIST (fashion-*), or a folder as bench/quality.ts writes
-it (speech-wavenet: clips and held-out windows as mu-law values). The last line of standard output is a JSON object with the
+`--data` is a text (moby-*), a folder that holds the IDX files of Fashion-MNIST (fashion-*), or what bench/quality.ts writes
+(fashion-gan: scaled pictures; speech-wavenet: a folder of clips and held-out windows as mu-law values). The last line of standard output is a JSON object with the
 held-out `measure`. What is measured is what `heptagen eval` measures: nats per character over consecutive windows of the last
 tenth of the text; nats per picture (VAE: upper bound with one draw; PixelCNN: exact) or the mean squared error of the noise
 (diffusion) over the first `--pictures` of the test set; nats per sample of the held-out windows.
@@ -99,6 +99,24 @@ class CanvasPictures(Pictures):
         return super().measure(model)[0], "squared error of the noise"
 
 
+class ScaledPictures:
+    """28 x 28 scaled to 32 x 32 by Heptagen, 8 bits a pixel; models see them from -1 to 1. What is made is measured elsewhere."""
+
+    vocabulary = None
+
+    def __init__(self, path, count):
+        self.training = torch.from_numpy(numpy.fromfile(path, numpy.uint8)).view(-1, 1, 32, 32)
+        self.count = count
+
+    def batches(self, batch):
+        return (self.training[places].float() / 127.5 - 1 for places in epochs(len(self.training), batch))
+
+    def measure(self, model):
+        made = torch.cat([model.generator(model.noise(100)) for _ in range(self.count // 100)])
+        self.made = ((made + 1) * 127.5).round().clamp(0, 255).byte().numpy()
+        return None, "pictures in --samples"
+
+
 class Sound:
     vocabulary = None
 
@@ -145,8 +163,8 @@ class Sound:
 
 
 DATA = {"moby-rnn": Text, "moby-gru": Text, "moby-lstm": Text, "fashion-vae": Pictures, "fashion-pixelcnn": Pictures,
-        "fashion-ddpm": CanvasPictures, "speech-wavenet": Sound}
-BATCH = {"fashion-vae": 128, "fashion-pixelcnn": 64, "fashion-ddpm": 64, "speech-wavenet": 4}
+        "fashion-gan": ScaledPictures, "fashion-ddpm": CanvasPictures, "speech-wavenet": Sound}
+BATCH = {"fashion-vae": 128, "fashion-pixelcnn": 64, "fashion-gan": 64, "fashion-ddpm": 64, "speech-wavenet": 4}
 
 
 def main():
@@ -156,11 +174,12 @@ def main():
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--samples", help="file for the pictures that fashion-gan makes, 8 bits a pixel")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     data = DATA[options.preset](options.data, options.pictures)
-    convolutions = options.preset in ("fashion-pixelcnn", "fashion-ddpm")
+    convolutions = options.preset in ("fashion-pixelcnn", "fashion-gan", "fashion-ddpm")
     model, step = families.make_step(options.preset, data.vocabulary, channels_last=convolutions, seed=options.seed)
     batches = data.batches(BATCH[options.preset]) if options.preset in BATCH else data.batches()
     start, recent = time.perf_counter(), []
@@ -171,6 +190,8 @@ def main():
     with torch.no_grad():
         torch.manual_seed(1)
         measure, unit = data.measure(model)
+    if options.samples and hasattr(data, "made"):
+        data.made.tofile(options.samples)
     print(json.dumps(dict(
         peer="pytorch", version=torch.__version__, preset=options.preset, seed=options.seed, steps=options.steps, measure=measure,
         unit=unit, trainLoss=sum(recent) / len(recent), seconds=seconds, parameters=sum(p.numel() for p in model.parameters()),
