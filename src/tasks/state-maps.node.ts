@@ -15,7 +15,7 @@ import { isNdArray, type NdArray } from "../util/ndarray.ts";
 import { flatten, mapTree, type Tree } from "../util/tree.ts";
 import { colour, text } from "./heat-map.node.ts";
 import type { LoadedLanguageModel } from "./language-model-sample.ts";
-import { drawLogPlot } from "./line-plot.node.ts";
+import { drawCharts } from "./line-chart.node.ts";
 import type { Inspection, Measure } from "./recipe.ts";
 
 /** Pictures in a folder, and the figures that belong to them. */
@@ -55,10 +55,13 @@ export async function drawStates<Config>(
   const curves = await gradientNorms(loaded, stream);
   if (curves.length === 0) return { pictures, measures: [] };
   const file = join(folder, "gradient-norms.png");
-  const series = curves.map(({ name, norms }) => ({ name, points: norms.map((y, i) => ({ x: i + 1, y })) }));
-  const title = "How far back the loss reaches: gradient of a prediction's loss by distance in time";
-  const axes = { xTitle: "tokens before the prediction", yTitle: "norm of the gradient of the state" };
-  await writeFile(file, await drawLogPlot(series, { title, ...axes }));
+  const chart = {
+    title: "How far back the loss of a prediction reaches",
+    note: "norm of its gradient with respect to the state so many tokens before",
+    curves: curves.map(({ name, norms }) => ({ name, points: norms.map((norm, i) => [i + 1, norm] as const) })),
+    logarithmic: true,
+  };
+  await writeFile(file, await drawCharts([chart]));
   pictures.push({ file, caption: "gradient norm against distance in time, on a logarithmic scale" });
   return { pictures, measures: figuresOf((curves.at(-1) as GradientCurve).norms) };
 }

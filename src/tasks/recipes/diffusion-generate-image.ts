@@ -48,11 +48,12 @@ const base: Options = {
 export const diffusionGenerateImage = generateImageRecipe(diffusionFamily, {
   summary: "A diffusion model or flow that makes pictures out of noise",
   presets: {
-    digits: { summary: "handwritten digits of 8 x 8 pixels, by a flow, in two minutes", options: base },
+    digits: { summary: "handwritten digits, 8 × 8, by class, by a flow; two minutes on two cores", options: base },
     fashion: {
-      summary: "garments of 28 x 28 pixels, by a flow, in a quarter of an hour; use with --data fashion-mnist",
+      summary: "garments, 28 × 28, by class, by a flow; a quarter of an hour on two cores",
       options: {
         ...base,
+        data: "fashion-mnist",
         validation: 0.02,
         patch: 2,
         blocks: 2,
@@ -67,9 +68,10 @@ export const diffusionGenerateImage = generateImageRecipe(diffusionFamily, {
       },
     },
     "fashion-ddpm": {
-      summary: "the benchmark: DDPM at 32 x 32, T = 1000, Adam at 2e-4; use with --data fashion-mnist",
+      summary: "the benchmark: garments at 32 × 32, DDPM, T = 1000, Adam at 2e-4",
       options: {
         ...base,
+        data: "fashion-mnist",
         validation: 0.02,
         conditional: false,
         canvas: 32,
@@ -96,7 +98,7 @@ export const diffusionGenerateImage = generateImageRecipe(diffusionFamily, {
       },
     },
     emoji: {
-      summary: "64 x 64 in colour, by a flow over patches of 4 pixels; use with --data emoji or a folder of your own",
+      summary: "64 × 64 in colour, by a flow over patches of 4 pixels; name the pictures with --data (emoji, a folder)",
       options: {
         ...base,
         size: 64,
