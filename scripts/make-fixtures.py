@@ -40,21 +40,6 @@ PARTS = {
     "wavenet": wavenet.write,
 }
 
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
-PARTS = {
-    "gan": gan.write,
-    "gpt2": gpt2.write,
-    "metrics": metrics.write,
-    "ops": ops.write,
-    "optimizers": optimizers.write,
-    "pixelcnn": pixelcnn.write,
-    "recurrent": recurrent.write,
-    "transformer": transformer.write,
-    "unet": unet.write,
-    "vae": vae.write,
-    "wavenet": wavenet.write,
-}
-
 
 def main(names):
     unknown = [name for name in names if name not in PARTS]

@@ -4,19 +4,18 @@
  *
  * The fixtures are computed in float64; ours may land eight times as far from them as PyTorch's float32 does (`float32Gap`).
  */
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Tensor, valueAndGrad } from "../../src/core/index.ts";
 import { discriminate, type GanConfig, type GanParams, generate, init, spectrallyNormalized } from "../../src/models/gan.ts";
 import { discriminatorLoss, type GanBatch, generatorLoss } from "../../src/models/gan-losses.ts";
 import { adamw } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { flattenParameters, restoreTree } from "../../src/train/parameters.ts";
-import { readSafetensors } from "../../src/train/safetensors.ts";
+import { flattenParameters } from "../../src/train/parameters.ts";
 import { compileStep, type LossResult, type ObjectiveState, type TrainStep } from "../../src/train/step.ts";
 import type { NdArray } from "../../src/util/ndarray.ts";
 import { key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";
+import { gap, loadFixture } from "./replay.ts";
 
 interface Fixture {
   readonly config: GanConfig;
@@ -27,38 +26,17 @@ interface Fixture {
 
 const players = ["discriminator", "generator"] as const;
 const losses = { discriminator: discriminatorLoss, generator: generatorLoss };
-const folder = new URL("./fixtures/", import.meta.url);
 
 function load(name: string) {
-  const facts = JSON.parse(readFileSync(new URL(`${name}.json`, folder), "utf8")) as Fixture;
-  const { tensors } = readSafetensors(readFileSync(new URL(`${name}.safetensors`, folder)), name);
-  const flat = (prefix: string): Map<string, NdArray> => {
-    const own = [...tensors].filter(([path]) => path.startsWith(`${prefix}/`));
-    return new Map(own.map(([path, array]) => [path.slice(prefix.length + 1), { ...array, data: array.data.slice() }]));
-  };
-  const params = () => restoreTree(init(facts.config, key(0)), flat("params"), name) as GanParams<NdArray>;
-  const array = (path: string) => tensors.get(path) as NdArray;
+  const { facts, tree, tensor, under } = loadFixture<Fixture>(name);
+  const params = () => tree(init(facts.config, key(0)), "params");
   const batch: GanBatch<NdArray> = {
-    images: array("images"),
-    labels: array("labels"),
-    latents: array("latents"),
-    mix: array("mix"),
+    images: tensor("images"),
+    labels: tensor("labels"),
+    latents: tensor("latents"),
+    mix: tensor("mix"),
   };
-  return { facts, params, array, flat, batch };
-}
-
-/** The largest difference between arrays of the same paths. */
-function gap(got: unknown, expected: ReadonlyMap<string, NdArray>): number {
-  const found = flattenParameters(got);
-  let largest = 0;
-  for (const [path, { data }] of expected) {
-    const own = found.get(path)?.data;
-    data.forEach((value, i) => {
-      const distance = Math.abs(Number(own?.[i]) - Number(value));
-      if (!(distance <= largest)) largest = Number.isNaN(distance) ? Number.POSITIVE_INFINITY : distance;
-    });
-  }
-  return largest;
+  return { facts, params, array: tensor, flat: (prefix: string) => Object.fromEntries(under(prefix)), batch };
 }
 
 describe.each(["gan-dcgan", "gan-wgan-gp", "gan-residual", "gan-r1"])("%s", (name) => {
@@ -100,7 +78,7 @@ describe.each(["gan-dcgan", "gan-wgan-gp", "gan-residual", "gan-r1"])("%s", (nam
     });
     const expected = flat("grads");
     const learnt = [...flattenParameters(start).keys()].filter((path) => !/\.(u|runningMean|runningVariance)$/.test(path));
-    expect([...expected.keys()].sort()).toEqual(learnt.sort());
+    expect(Object.keys(expected).sort()).toEqual(learnt.sort());
     expect(gap(got.grads, expected)).toBeLessThan(8 * float32Gap.grads.max);
   });
 

@@ -4,7 +4,6 @@
  *
  * The fixtures are computed in float64; ours may land eight times as far from them as PyTorch's float32 does (`float32Gap`).
  */
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { type Tensor, valueAndGrad } from "../../src/core/index.ts";
 import { gru, gruCell } from "../../src/models/gru.ts";
@@ -17,12 +16,11 @@ import { crossEntropy } from "../../src/nn/losses.ts";
 import { add, mul, stack, sum } from "../../src/ops/index.ts";
 import { adamw } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { flattenParameters, restoreTree } from "../../src/train/parameters.ts";
-import { readSafetensors } from "../../src/train/safetensors.ts";
 import { compileStep, type ObjectiveState } from "../../src/train/step.ts";
 import type { NdArray } from "../../src/util/ndarray.ts";
 import { key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";
+import { gap, loadFixture } from "./replay.ts";
 
 type Config = RecurrentModelConfig & { readonly activation?: "tanh" | "relu" };
 
@@ -44,36 +42,13 @@ interface Fixture {
 }
 
 const models = { rnn, gru, lstm } as unknown as Record<string, LanguageModel<Config>>;
-const folder = new URL("./fixtures/", import.meta.url);
 
 function load(name: string) {
-  const file = `recurrent-${name}`;
-  const facts = JSON.parse(readFileSync(new URL(`${file}.json`, folder), "utf8")) as Fixture;
-  const { tensors } = readSafetensors(readFileSync(new URL(`${file}.safetensors`, folder)), file);
+  const { facts, tree, tensor } = loadFixture<Fixture>(`recurrent-${name}`);
   const config = { ...recurrentModelDefaults, ...facts.config } as Config;
   const cell = { rnn: rnnCell(config.activation ?? "tanh"), gru: gruCell, lstm: lstmCell }[facts.model];
-  const at = (path: string) => tensors.get(path) as NdArray;
-  const tree = <T>(prefix: string, template: T): T => {
-    const own = [...tensors].filter(([path]) => path.startsWith(`${prefix}/`));
-    const flat = new Map(own.map(([path, array]) => [path.slice(prefix.length + 1), { ...array, data: array.data.slice() }]));
-    return restoreTree(template, flat, prefix) as T;
-  };
   const limit = (kind: string) => 8 * (facts.float32Gap[kind]?.max as number);
-  return { facts, config, cell, at, tree, limit };
-}
-
-/** The largest difference between two trees of arrays of the same paths. */
-function gap(got: unknown, expected: unknown): number {
-  const found = flattenParameters(got);
-  let largest = 0;
-  for (const [path, { data }] of flattenParameters(expected)) {
-    const own = found.get(path)?.data;
-    data.forEach((value, i) => {
-      const distance = Math.abs(Number(own?.[i]) - Number(value));
-      if (!(distance <= largest)) largest = Number.isNaN(distance) ? Number.POSITIVE_INFINITY : distance;
-    });
-  }
-  return largest;
+  return { facts, config, cell, at: tensor, tree: <T>(prefix: string, template: T): T => tree(template, prefix), limit };
 }
 
 describe.each(["rnn", "rnn-relu", "gru", "lstm", "lstm-norm"])("%s language model", (name) => {
