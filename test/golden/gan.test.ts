@@ -69,7 +69,7 @@ describe.each(["gan-dcgan", "gan-wgan-gp", "gan-residual", "gan-r1"])("%s", (nam
     const got = await executable.run(start, batch);
     await executable.dispose();
     for (const what of ["fakes", "inference", "scores"] as const) {
-      const expected = new Map([[what, array(what)]]);
+      const expected = { [what]: array(what) };
       expect(gap({ [what]: got[what] }, expected), what).toBeLessThan(8 * float32Gap[what].max);
     }
     got.values.forEach((value, i) => {
