@@ -25,10 +25,10 @@ const commands: Readonly<Record<string, Entry>> = {
   recipes: { usage: "", summary: "list what can be trained", run: recipes },
   data: { usage: "<list|get|show>", summary: "find, fetch and look at data to learn from", run: data },
   train: { usage: "<recipe>", summary: "train a model, or go on with a run", run: train },
-  sample: { usage: "<run>", summary: "let a trained model write", run: sample },
+  sample: { usage: "<run>", summary: "make samples with a trained model: text, pictures, sound", run: sample },
   eval: { usage: "<run>", summary: "measure a trained model on any data", run: evaluate },
   compare: { usage: "<run…>", summary: "put runs side by side: figures, samples, curves", run: compare },
-  inspect: { usage: "<run>", summary: "show options, parameters, curves and attention", run: inspect },
+  inspect: { usage: "<run>", summary: "show options, parameters, curves and pictures of a model at work", run: inspect },
   export: { usage: "<run>", summary: "write a model for other programs", run: exportModel },
   devices: { usage: "", summary: "list where this machine can compute", run: devices },
 };
