@@ -12,7 +12,7 @@ import { type Tensor, vjp } from "../src/core/index.ts";
 import { init, transformer } from "../src/models/transformer.ts";
 import { conv, matmul, zeros } from "../src/ops/index.ts";
 import { compile } from "../src/runtime/index.ts";
-import { createGenerator } from "../src/tasks/generate.ts";
+import { createGenerator } from "../src/tasks/language-model/generate.ts";
 import { type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
 import { fillNormal, key } from "../src/util/random.ts";
 import type { Tree } from "../src/util/tree.ts";

@@ -15,7 +15,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { evaluateRun } from "../src/tasks/evaluate-run.ts";
+import { evaluateRun } from "../src/tasks/compare/evaluate-run.ts";
 import type { Measure, Options, TrainEvent } from "../src/tasks/recipe.ts";
 import { findRecipe } from "../src/tasks/recipes.ts";
 import { describeMachine } from "./machine.ts";

@@ -21,8 +21,8 @@ import {
 } from "../data/index.ts";
 import { formatBytes, formatDuration } from "../train/index.ts";
 import { HeptagenError } from "../util/errors.ts";
-import { sheetOf } from "./picture-sheet.node.ts";
-import { soundSheet } from "./sound-sheet.node.ts";
+import { sheetOf } from "./drawing/picture-sheet.node.ts";
+import { soundSheet } from "./drawing/sound-sheet.node.ts";
 
 export interface DescribeOptions {
   /** What the files are to be read as; guessed from their names unless told. */

@@ -15,18 +15,15 @@ export {
   type CompareOptions,
   type Comparison,
   compareRuns,
-} from "./compare.ts";
-export { comparisonReport } from "./comparison-report.node.ts";
+} from "./compare/compare.ts";
+export { comparisonReport } from "./compare/comparison-report.node.ts";
+export { evaluateRun } from "./compare/evaluate-run.ts";
 export { type DataDescription, type DescribeOptions, describeData } from "./describe-data.node.ts";
-export { evaluateRun } from "./evaluate-run.ts";
 export { type GanOptions, ganFamily } from "./families/gan.ts";
 export { type VaeOptions, vaeFamily } from "./families/vae.ts";
-export { type GeneratedChunk, type GenerateOptions, generate } from "./generate.ts";
-export type { GivenAudioSampleOptions, TrainingOptions as AudioTrainingOptions } from "./generate-audio-options.ts";
-export type { TrainedAudioModel } from "./generate-audio-trained.ts";
-export { generateImageRecipe } from "./generate-image.ts";
-export type { TrainingOptions as ImageTrainingOptions } from "./generate-image-options.ts";
-export type { MadePicture, TrainedImageModel } from "./generate-image-trained.ts";
+export type { GivenAudioSampleOptions, TrainingOptions as AudioTrainingOptions } from "./generate-audio/options.ts";
+export type { TrainedAudioModel } from "./generate-audio/trained.ts";
+export { generateImageRecipe } from "./generate-image/generate-image.ts";
 export type {
   ImageFamily,
   ImageGraph,
@@ -38,18 +35,21 @@ export type {
   PictureSampler,
   Pictures,
   SamplerSettings,
-} from "./image-family.ts";
-export { type InceptionInput, type InceptionOptions, inceptionFeatures } from "./inception-features.ts";
-export type { EvaluateOptions, GivenSampleOptions, InspectOptions, TrainingOptions } from "./language-model-options.ts";
-export type { TrainedLanguageModel } from "./language-model-trained.ts";
-export { type OptionSpec, optionSpecs, parseOptions } from "./options.ts";
+} from "./generate-image/image-family.ts";
+export { type InceptionInput, type InceptionOptions, inceptionFeatures } from "./generate-image/inception-features.ts";
+export type { TrainingOptions as ImageTrainingOptions } from "./generate-image/options.ts";
 export {
   type ClassifierFacts,
   type FeatureClassifier,
   featureClassifier,
   type PictureFeatures,
   type PictureSet,
-} from "./picture-features.ts";
+} from "./generate-image/picture-features.ts";
+export type { MadePicture, TrainedImageModel } from "./generate-image/trained.ts";
+export { type GeneratedChunk, type GenerateOptions, generate } from "./language-model/generate.ts";
+export type { EvaluateOptions, GivenSampleOptions, InspectOptions, TrainingOptions } from "./language-model/options.ts";
+export type { TrainedLanguageModel } from "./language-model/trained.ts";
+export { type OptionSpec, optionSpecs, parseOptions } from "./options.ts";
 export {
   type EvaluateContext,
   type EvaluateEvent,

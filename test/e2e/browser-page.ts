@@ -6,7 +6,7 @@ import { transformer, transformerDefaults } from "../../src/models/transformer.t
 import { crossEntropy } from "../../src/nn/losses.ts";
 import { adamw, type OptimizerState } from "../../src/optim/index.ts";
 import { compile, type Device } from "../../src/runtime/index.ts";
-import { generate } from "../../src/tasks/generate.ts";
+import { generate } from "../../src/tasks/language-model/generate.ts";
 import { type NdArray, ndarray, scalar } from "../../src/util/ndarray.ts";
 import { key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";

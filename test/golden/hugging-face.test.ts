@@ -13,8 +13,12 @@ import { transformer } from "../../src/models/transformer.ts";
 import { crossEntropy } from "../../src/nn/losses.ts";
 import { slice } from "../../src/ops/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { generate } from "../../src/tasks/generate.ts";
-import { isHuggingFaceFolder, loadHuggingFaceModel, saveHuggingFaceModel } from "../../src/tasks/hugging-face.node.ts";
+import { generate } from "../../src/tasks/language-model/generate.ts";
+import {
+  isHuggingFaceFolder,
+  loadHuggingFaceModel,
+  saveHuggingFaceModel,
+} from "../../src/tasks/language-model/hugging-face.node.ts";
 import { flattenParameters, readSafetensors, writeSafetensors } from "../../src/train/index.ts";
 import type { NdArray } from "../../src/util/ndarray.ts";
 import type { Tree } from "../../src/util/tree.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeWav } from "../../src/data/index.ts";
-import { generateImageRecipe } from "../../src/tasks/generate-image.ts";
+import { generateImageRecipe } from "../../src/tasks/generate-image/generate-image.ts";
 import { compareRuns, comparisonReport, evaluateRun, openModel } from "../../src/tasks/index.ts";
 import type { EvaluateEvent } from "../../src/tasks/recipe.ts";
 import { transformerLanguageModel } from "../../src/tasks/recipes/transformer-language-model.ts";

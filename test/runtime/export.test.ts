@@ -16,7 +16,7 @@ import { buildModel, buildOpen, encodeModel } from "../../src/onnx/index.ts";
 import { add, arange, broadcastTo, cast, concat, mul, reshape, slice, split, transpose } from "../../src/ops/index.ts";
 import { compile } from "../../src/runtime/index.ts";
 import { Session } from "../../src/runtime/session.ts";
-import { exportOnnx } from "../../src/tasks/export-onnx.ts";
+import { exportOnnx } from "../../src/tasks/export/onnx.ts";
 import { isNdArray, type NdArray, ndarray } from "../../src/util/ndarray.ts";
 import { fold, key, randint } from "../../src/util/random.ts";
 import { mapTree, type Tree } from "../../src/util/tree.ts";

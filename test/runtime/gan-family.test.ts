@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { ganFamily } from "../../src/tasks/families/gan.ts";
-import type { MadePicture } from "../../src/tasks/generate-image-trained.ts";
+import type { MadePicture } from "../../src/tasks/generate-image/trained.ts";
 import { presetOptions } from "../../src/tasks/recipe.ts";
 import { ganGenerateImage } from "../../src/tasks/recipes/gan-generate-image.ts";
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, describe, expect, it } from "vitest";
-import { generateImageRecipe } from "../../src/tasks/generate-image.ts";
+import { generateImageRecipe } from "../../src/tasks/generate-image/generate-image.ts";
 import type { SampleEvent, TrainEvent } from "../../src/tasks/recipe.ts";
 import { independentPixels } from "./independent-pixels.ts";
 

@@ -4,7 +4,7 @@ import type { Tensor } from "../../src/core/index.ts";
 import { type TransformerConfig, transformer, transformerDefaults } from "../../src/models/transformer.ts";
 import { logSoftmax } from "../../src/ops/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { createGenerator, type GenerateOptions, generate, type WriteOptions } from "../../src/tasks/generate.ts";
+import { createGenerator, type GenerateOptions, generate, type WriteOptions } from "../../src/tasks/language-model/generate.ts";
 import { type NdArray, ndarray } from "../../src/util/ndarray.ts";
 import { fold, key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";

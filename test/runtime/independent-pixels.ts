@@ -18,7 +18,7 @@ import {
   where,
 } from "../../src/ops/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import type { ImageFamily, ImageSizes } from "../../src/tasks/image-family.ts";
+import type { ImageFamily, ImageSizes } from "../../src/tasks/generate-image/image-family.ts";
 import type { NdArray } from "../../src/util/ndarray.ts";
 import { type Key, key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";

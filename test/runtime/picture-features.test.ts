@@ -9,9 +9,9 @@ import { type ImageDataset, readImages, splitImages } from "../../src/data/index
 import { frechetDistance, kernelDistance, manifoldScores } from "../../src/metrics/index.ts";
 import { buildModel, encodeModel } from "../../src/onnx/index.ts";
 import { avgPool, mean, reshape, transpose } from "../../src/ops/index.ts";
-import { generateImageRecipe } from "../../src/tasks/generate-image.ts";
-import { inceptionFeatures } from "../../src/tasks/inception-features.ts";
-import { type FeatureClassifier, featureClassifier, type PictureSet } from "../../src/tasks/picture-features.ts";
+import { generateImageRecipe } from "../../src/tasks/generate-image/generate-image.ts";
+import { inceptionFeatures } from "../../src/tasks/generate-image/inception-features.ts";
+import { type FeatureClassifier, featureClassifier, type PictureSet } from "../../src/tasks/generate-image/picture-features.ts";
 import type { EvaluateEvent, TrainEvent } from "../../src/tasks/recipe.ts";
 import type { NdArray } from "../../src/util/ndarray.ts";
 import { fillUniform, fold, key } from "../../src/util/random.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { pixelCnnDefaults } from "../../src/models/pixelcnn.ts";
 import { pixelCnnFamily } from "../../src/tasks/families/pixelcnn.ts";
-import type { PictureRequest } from "../../src/tasks/image-family.ts";
+import type { PictureRequest } from "../../src/tasks/generate-image/image-family.ts";
 import { type NdArray, ndarray } from "../../src/util/ndarray.ts";
 import { fillUniform, key } from "../../src/util/random.ts";
 

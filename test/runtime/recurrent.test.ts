@@ -22,7 +22,7 @@ import { crossEntropy } from "../../src/nn/losses.ts";
 import { add, mul, reshape, slice, split, stack, sum } from "../../src/ops/index.ts";
 import { adamw } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { generate } from "../../src/tasks/generate.ts";
+import { generate } from "../../src/tasks/language-model/generate.ts";
 import { flattenParameters } from "../../src/train/index.ts";
 import { compileStep, type ObjectiveState } from "../../src/train/step.ts";
 import { isNdArray, type NdArray, ndarray, sizeOf } from "../../src/util/ndarray.ts";

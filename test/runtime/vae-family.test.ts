@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { arcs } from "../../src/models/vae-sampler.ts";
 import { vaeFamily } from "../../src/tasks/families/vae.ts";
 import { onSphere } from "../../src/tasks/families/vae-inspect.node.ts";
-import type { MadePicture } from "../../src/tasks/generate-image-trained.ts";
+import type { MadePicture } from "../../src/tasks/generate-image/trained.ts";
 import type { Measure } from "../../src/tasks/recipe.ts";
 import { vaeGenerateImage } from "../../src/tasks/recipes/vae-generate-image.ts";
 

@@ -1,6 +1,6 @@
 /** `heptagen eval <run>`: measures a trained model on data, and keeps the result with the run. */
 import pc from "picocolors";
-import { evaluateRun } from "../../tasks/evaluate-run.ts";
+import { evaluateRun } from "../../tasks/compare/evaluate-run.ts";
 import type { EvaluateEvent, Measure } from "../../tasks/recipe.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import { interruptible } from "../interrupt.ts";

@@ -10,9 +10,9 @@ import type { UNetParams } from "../../models/unet.ts";
 import { compile } from "../../runtime/index.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import { fold, type Key, key } from "../../util/random.ts";
-import type { InspectedModel, InspectionPicture } from "../image-family.ts";
-import { type Curve, drawCharts } from "../line-chart.node.ts";
-import { type SheetPicture, sheetOf } from "../picture-sheet.node.ts";
+import { type Curve, drawCharts } from "../drawing/line-chart.node.ts";
+import { type SheetPicture, sheetOf } from "../drawing/picture-sheet.node.ts";
+import type { InspectedModel, InspectionPicture } from "../generate-image/image-family.ts";
 import type { Measure } from "../recipe.ts";
 import { canvasShape, noiseOf, openWalker, type Walker } from "./diffusion-sampler.ts";
 

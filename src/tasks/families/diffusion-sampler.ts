@@ -24,7 +24,7 @@ import { HeptagenError } from "../../util/errors.ts";
 import { type NdArray, ndarray, scalar, sizeOf } from "../../util/ndarray.ts";
 import { fillNormal, fold, type Key, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import type { PictureRequest, PictureSampler } from "../image-family.ts";
+import type { PictureRequest, PictureSampler } from "../generate-image/image-family.ts";
 
 /** Visits in one run of the executable. */
 const rows = 10;

@@ -17,7 +17,7 @@ import {
 import { samplers, tableOf, visitsOf, walk } from "../../models/diffusion-samplers.ts";
 import { init, sideUnit, type UNetParams } from "../../models/unet.ts";
 import { full, mul, normal, sum } from "../../ops/index.ts";
-import type { ImageFamily, ImageGraph } from "../image-family.ts";
+import type { ImageFamily, ImageGraph } from "../generate-image/image-family.ts";
 import type { Options } from "../recipe.ts";
 import { inspectDiffusion } from "./diffusion-pictures.node.ts";
 import { openDiffusionSampler, type WalkSettings } from "./diffusion-sampler.ts";

@@ -10,9 +10,9 @@ import { mul, sub } from "../../ops/index.ts";
 import { compile } from "../../runtime/index.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import { fold, key } from "../../util/random.ts";
-import { sheetOfImages } from "../generate-image-train.ts";
-import type { ImageFamily, InspectedModel, Pictures } from "../image-family.ts";
-import { drawCharts } from "../line-chart.node.ts";
+import { drawCharts } from "../drawing/line-chart.node.ts";
+import type { ImageFamily, InspectedModel, Pictures } from "../generate-image/image-family.ts";
+import { sheetOfImages } from "../generate-image/train.ts";
 import { compileGenerator, drawLatents, interpolated } from "./gan-sampler.ts";
 
 type Model = InspectedModel<GanConfig>;

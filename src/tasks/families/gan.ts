@@ -33,7 +33,7 @@ import type { Counted } from "../../train/index.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import { fold, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import type { ImageFamily, ImageGraph, ImageSizes, PictureSampler } from "../image-family.ts";
+import type { ImageFamily, ImageGraph, ImageSizes, PictureSampler } from "../generate-image/image-family.ts";
 import type { Options } from "../recipe.ts";
 import { count } from "../training.ts";
 import { inspectGan } from "./gan-inspect.node.ts";

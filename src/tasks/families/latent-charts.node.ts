@@ -1,6 +1,6 @@
 /** Charts of a latent space: points of a plane coloured by class, and bars per latent. */
 import sharp from "sharp";
-import { text } from "../heat-map.node.ts";
+import { text } from "../drawing/heat-map.node.ts";
 
 /** Colours that are told apart (Tableau's ten); further classes go round again. */
 const palette = ["#4e79a7", "#f28e2b", "#e15759", "#76b7b2", "#59a14f", "#edc948", "#b07aa1", "#ff9da7", "#9c755f", "#808080"];

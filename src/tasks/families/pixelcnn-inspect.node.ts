@@ -9,9 +9,9 @@ import { compile } from "../../runtime/index.ts";
 import { type NdArray, ndarray, sizeOf } from "../../util/ndarray.ts";
 import { key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import { colour } from "../heat-map.node.ts";
-import type { ImageFamily, InspectedModel, InspectionPicture, Pictures } from "../image-family.ts";
-import { type SheetPicture, sheetOf } from "../picture-sheet.node.ts";
+import { colour } from "../drawing/heat-map.node.ts";
+import { type SheetPicture, sheetOf } from "../drawing/picture-sheet.node.ts";
+import type { ImageFamily, InspectedModel, InspectionPicture, Pictures } from "../generate-image/image-family.ts";
 import type { Measure } from "../recipe.ts";
 
 type Model = InspectedModel<PixelCnnConfig>;

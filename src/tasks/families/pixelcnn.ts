@@ -17,7 +17,7 @@ import { compile, defaultDevice } from "../../runtime/index.ts";
 import { allocate, type NdArray, ndarray, sizeOf } from "../../util/ndarray.ts";
 import { fillUniform, fold, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import type { ImageFamily, PictureRequest, PictureSampler, SamplerSettings } from "../image-family.ts";
+import type { ImageFamily, PictureRequest, PictureSampler, SamplerSettings } from "../generate-image/image-family.ts";
 import { count, fraction } from "../training.ts";
 import { inspectPixelCnn } from "./pixelcnn-inspect.node.ts";
 

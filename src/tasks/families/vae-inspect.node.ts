@@ -10,8 +10,8 @@ import { compile } from "../../runtime/index.ts";
 import { type NdArray, ndarray, sizeOf } from "../../util/ndarray.ts";
 import { fillNormal, fillUniform, fold, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import { sheetOfImages } from "../generate-image-train.ts";
-import type { ImageFamily, InspectedModel, InspectionPicture, Pictures } from "../image-family.ts";
+import type { ImageFamily, InspectedModel, InspectionPicture, Pictures } from "../generate-image/image-family.ts";
+import { sheetOfImages } from "../generate-image/train.ts";
 import { drawBars, drawScatter } from "./latent-charts.node.ts";
 
 type Model = InspectedModel<VaeConfig>;

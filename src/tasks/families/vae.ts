@@ -20,7 +20,7 @@ import { compile, type Executable } from "../../runtime/index.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import { type Key, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import type { ImageFamily, ImageGraph, ImageSizes, PictureSampler, Pictures } from "../image-family.ts";
+import type { ImageFamily, ImageGraph, ImageSizes, PictureSampler, Pictures } from "../generate-image/image-family.ts";
 import type { Options } from "../recipe.ts";
 import { count } from "../training.ts";
 import { inspectVae } from "./vae-inspect.node.ts";

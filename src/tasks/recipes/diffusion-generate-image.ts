@@ -1,6 +1,6 @@
 /** The recipe `diffusion/generate-image`: diffusion models and flows that learn to make pictures, and its presets. */
 import { diffusionFamily } from "../families/diffusion.ts";
-import { generateImageRecipe } from "../generate-image.ts";
+import { generateImageRecipe } from "../generate-image/generate-image.ts";
 import type { Options } from "../recipe.ts";
 
 /** What every preset starts from: a flow that learns digits of 8 x 8 pixels. */

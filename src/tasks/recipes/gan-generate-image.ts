@@ -1,6 +1,6 @@
 /** The recipe `gan/generate-image`: a generative adversarial network that learns to make pictures, and its presets. */
 import { ganFamily } from "../families/gan.ts";
-import { generateImageRecipe } from "../generate-image.ts";
+import { generateImageRecipe } from "../generate-image/generate-image.ts";
 import type { Options } from "../recipe.ts";
 
 /** What every preset starts from. */

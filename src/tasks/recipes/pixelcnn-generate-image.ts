@@ -1,6 +1,6 @@
 /** The recipe `pixelcnn/generate-image`: a PixelCNN that learns to make pictures, and its presets. */
 import { pixelCnnFamily } from "../families/pixelcnn.ts";
-import { generateImageRecipe } from "../generate-image.ts";
+import { generateImageRecipe } from "../generate-image/generate-image.ts";
 import type { Options } from "../recipe.ts";
 
 /** What every preset starts from: what the digits need, which have 17 levels of grey. */

@@ -1,8 +1,8 @@
 /** The recipe `rnn/language-model`: An RNN that learns to continue text, and its presets. */
 import { type RnnOptions, rnnBackbone } from "../backbones/recurrent.ts";
-import { languageModelRecipe } from "../language-model.ts";
-import type { RecurrentTrainingOptions, TrainingOptions } from "../language-model-options.ts";
-import type { TrainedLanguageModel } from "../language-model-trained.ts";
+import { languageModelRecipe } from "../language-model/language-model.ts";
+import type { RecurrentTrainingOptions, TrainingOptions } from "../language-model/options.ts";
+import type { TrainedLanguageModel } from "../language-model/trained.ts";
 import type { Recipe } from "../recipe.ts";
 import { carried, moby } from "./recurrent-presets.ts";
 

@@ -1,8 +1,8 @@
 /** The recipe `transformer/language-model`: a Transformer that learns to continue text, and its presets. */
 import { type TransformerOptions, transformerBackbone } from "../backbones/transformer.ts";
-import { languageModelRecipe } from "../language-model.ts";
-import type { TrainingOptions } from "../language-model-options.ts";
-import type { TrainedLanguageModel } from "../language-model-trained.ts";
+import { languageModelRecipe } from "../language-model/language-model.ts";
+import type { TrainingOptions } from "../language-model/options.ts";
+import type { TrainedLanguageModel } from "../language-model/trained.ts";
 import type { Options, Recipe } from "../recipe.ts";
 
 /** What every preset starts from: a small model of today's kind. */

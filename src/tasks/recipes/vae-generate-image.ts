@@ -1,6 +1,6 @@
 /** The recipe `vae/generate-image`: a variational autoencoder that learns to make pictures, and its presets. */
 import { vaeFamily } from "../families/vae.ts";
-import { generateImageRecipe } from "../generate-image.ts";
+import { generateImageRecipe } from "../generate-image/generate-image.ts";
 import type { Options } from "../recipe.ts";
 
 /** What every preset starts from. */

@@ -1,5 +1,5 @@
 /** The recipe `wavenet/generate-audio`: a WaveNet that learns to make sound, and its presets. */
-import { generateAudioRecipe } from "../generate-audio.ts";
+import { generateAudioRecipe } from "../generate-audio/generate-audio.ts";
 import type { Options } from "../recipe.ts";
 
 /** What every preset starts from. */

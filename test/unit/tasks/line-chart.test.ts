@@ -1,6 +1,6 @@
 /** Curves as SVG. */
 import { describe, expect, it } from "vitest";
-import { escapeText, lineChart, shortNumber, ticks } from "../../../src/tasks/line-chart.ts";
+import { escapeText, lineChart, shortNumber, ticks } from "../../../src/tasks/drawing/line-chart.ts";
 
 const line = (values: number[], name = "run", colour = 0) => ({
   name,

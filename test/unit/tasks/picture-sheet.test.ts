@@ -1,7 +1,7 @@
 /** Sheets of pictures. */
 import sharp from "sharp";
 import { expect, it } from "vitest";
-import { sheetOf } from "../../../src/tasks/picture-sheet.node.ts";
+import { sheetOf } from "../../../src/tasks/drawing/picture-sheet.node.ts";
 
 const grey = (value: number) => ({ channels: 1, height: 2, width: 2, pixels: new Uint8Array(4).fill(value) });
 const red = { channels: 3, height: 2, width: 2, pixels: Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0) };

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { schedule } from "../../../src/optim/index.ts";
 import { findRecipe, presetOptions, recipes, transformerBackbone } from "../../../src/tasks/index.ts";
-import { resolveOptions } from "../../../src/tasks/language-model-resolve.ts";
+import { resolveOptions } from "../../../src/tasks/language-model/resolve.ts";
 import { parseOptions } from "../../../src/tasks/options.ts";
 import { isNdArray, sizeOf } from "../../../src/util/ndarray.ts";
 import { key } from "../../../src/util/random.ts";

@@ -1,7 +1,7 @@
 /** Text from tokens: halves of characters and beginnings of stop strings are held back, and nothing is lost. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { textStream } from "../../../src/tasks/text-stream.ts";
+import { textStream } from "../../../src/tasks/language-model/text-stream.ts";
 
 const bytes = (text: string) => [...new TextEncoder().encode(text)];
 const tokenBytes = Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte));
