@@ -1,5 +1,5 @@
 /** The image task, with the simplest family there is: from pictures to a run, and what a run can do. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -174,4 +174,23 @@ it("refuses what does not fit", async () => {
       { summary: "", presets: {} },
     ),
   ).toThrow(/names already: batch/);
+});
+
+it("learns classes where there are several, unless told otherwise", async () => {
+  const { conditional: _, ...open } = options;
+  const undecided = generateImageRecipe(independentPixels, { summary: "", presets: { only: { summary: "", options: open } } });
+  const flat = join(folder, "flat");
+  mkdirSync(flat);
+  for (let i = 0; i < 12; i++) {
+    const create = { width: 8, height: 8, channels: 3, background: { r: 20 * i, g: 20 * i, b: 20 * i } } as const;
+    writeFileSync(join(flat, `${i}.png`), await sharp({ create }).png().toBuffer());
+  }
+  const knows = async (name: string, given: object): Promise<unknown> => {
+    const out = join(folder, name);
+    await undecided.train({ steps: 1, ...given }, { out });
+    return JSON.parse(readFileSync(join(out, "config.json"), "utf8")).config.conditional;
+  };
+  expect(await knows("several classes", {})).toBe(true);
+  expect(await knows("several classes, unwanted", { conditional: false })).toBe(false);
+  expect(await knows("no classes", { data: flat })).toBe(false);
 });

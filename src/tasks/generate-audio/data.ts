@@ -44,7 +44,7 @@ export async function prepareAudio(
   const source = [data].flat().join(", ");
   if (conditional && dataset.labels.length === 0) {
     throw new HeptagenError("data/no-labels", `${source}: expected files with at least two different labels, got none`, {
-      next: "Put the files of each label into a folder of its own, or train without --conditional.",
+      next: "Put the files of each label into a folder of its own, or train with --no-conditional.",
     });
   }
   const labels = conditional === false ? [] : dataset.labels;

@@ -4,7 +4,7 @@ import { HeptagenError, nearest } from "../../util/errors.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import type { EvaluateContext, Options } from "../recipe.ts";
 import type { ImageSizes } from "./image-family.ts";
-import type { TrainingOptions } from "./options.ts";
+import type { SettledOptions, TrainingOptions } from "./options.ts";
 
 /** What a run remembers of its pictures: enough to use the model without them. */
 export interface PictureFacts {
@@ -56,7 +56,7 @@ export async function preparePictures(options: TrainingOptions): Promise<Prepare
   if (options.conditional && classes.length < 2) {
     const got = classes.length === 1 ? `one class ("${classes[0]}")` : "none";
     throw new HeptagenError("data/no-classes", `${source}: expected pictures of at least two classes, got ${got}`, {
-      next: "Put the pictures of each class into a folder of its own, or train without --conditional.",
+      next: "Put the pictures of each class into a folder of its own, or train with --no-conditional.",
     });
   }
   const { train, validation } = splitImages(all, options.validation, options.seed);
@@ -89,7 +89,7 @@ export async function labelledPictures(
 }
 
 /** Pictures as a model is shown them: without classes, if it does not know any. */
-export function shown(set: ImageDataset, { conditional }: Pick<TrainingOptions, "conditional">): ImageDataset {
+export function shown(set: ImageDataset, { conditional }: Pick<SettledOptions, "conditional">): ImageDataset {
   return conditional ? set : { ...set, labels: undefined };
 }
 

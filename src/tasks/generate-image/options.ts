@@ -25,7 +25,10 @@ export const trainingOptions = z.strictObject({
   fit: z.enum(["crop", "pad", "stretch"]).describe("how a picture becomes a square"),
   flip: z.boolean().describe("mirror half of the pictures, left to right"),
   validation: fraction.describe("fraction of the pictures kept for validation"),
-  conditional: z.boolean().describe("learn what each class looks like, to make pictures of a class on demand"),
+  conditional: z
+    .boolean()
+    .optional()
+    .describe("learn what each class looks like, to make pictures of a class on demand; if there are several, unless set"),
   initFrom: z.string().optional().describe("fine-tune: start from the parameters of this run, with its architecture"),
   batch: count.describe("pictures per step"),
   ...optimization,
@@ -39,6 +42,8 @@ export const trainingOptions = z.strictObject({
     ),
 });
 export type TrainingOptions = z.output<typeof trainingOptions>;
+/** The same once pictures are read: as a run keeps them. */
+export type SettledOptions = TrainingOptions & { readonly conditional: boolean };
 
 /** How pictures are made. */
 export const sampleOptions = z.strictObject({

@@ -42,9 +42,9 @@ import {
 } from "./data.ts";
 import { openTrainingFid } from "./fid.ts";
 import type { ImageFamily, PictureSampler } from "./image-family.ts";
-import type { TrainingOptions } from "./options.ts";
+import type { SettledOptions, TrainingOptions } from "./options.ts";
 
-type AllOptions = TrainingOptions & Options;
+type AllOptions = SettledOptions & Options;
 
 /** Pictures measured at once in validation. */
 const measuredAtOnce = 128;
@@ -59,10 +59,11 @@ export const commonNames: Readonly<Record<string, string>> = {
 export async function trainRun<Config>(
   family: ImageFamily<Config>,
   recipe: string,
-  options: AllOptions,
+  given: TrainingOptions & Options,
   context: NewRun,
 ): Promise<TrainResult> {
-  const prepared = await preparePictures(options);
+  const prepared = await preparePictures(given);
+  const options: AllOptions = { ...given, conditional: given.conditional ?? prepared.facts.classes.length > 1 };
   configure(family, options, prepared.facts); // checked before anything is written
   const start = options.initFrom === undefined ? undefined : await loadOrigin(family, options, prepared.facts);
   const { data, initFrom, ...rest } = options;

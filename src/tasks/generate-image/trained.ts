@@ -15,7 +15,14 @@ import { curvesOf, parametersOf } from "../training.ts";
 import { labelsFor, ownOptions, type PictureFacts, picturesOf, toBytes } from "./data.ts";
 import { evaluateImages, heldOut, ownPictures } from "./evaluate.ts";
 import type { ImageFamily } from "./image-family.ts";
-import { type EvaluateOptions, inspectOptions, type SampleOptions, sampleOptions, type TrainingOptions } from "./options.ts";
+import {
+  type EvaluateOptions,
+  inspectOptions,
+  type SampleOptions,
+  type SettledOptions,
+  sampleOptions,
+  type TrainingOptions,
+} from "./options.ts";
 import { configure, sheetOfImages } from "./train.ts";
 
 /** Pictures made at once. */
@@ -47,7 +54,7 @@ export interface TrainedImageModel extends TrainedModel {
 /** An image model as a run keeps it. */
 export interface LoadedImageModel<Config> {
   readonly run: Run;
-  readonly options: TrainingOptions & Options;
+  readonly options: SettledOptions & Options;
   readonly facts: PictureFacts;
   readonly config: Config;
   readonly params: Tree<NdArray>;
@@ -65,7 +72,7 @@ export async function loadImageRun<Config>(
   { device, onWarning }: OpenContext,
 ): Promise<LoadedImageModel<Config>> {
   const run = await openRun(folder);
-  const options = run.config.config as TrainingOptions & Options; // checked when the run was made
+  const options = run.config.config as SettledOptions & Options; // checked when the run was made
   const facts = run.config.data as unknown as PictureFacts; // written by training
   const config = configure(family, options, facts);
   const { model, warnings } = await run.loadModel();

@@ -8,7 +8,6 @@ const base: Options = {
   fit: "crop",
   flip: false,
   validation: 0.1,
-  conditional: true,
   canvas: 0,
   patch: 1,
   base: 32,

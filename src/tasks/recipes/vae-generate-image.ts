@@ -8,7 +8,6 @@ const base: Options = {
   fit: "crop",
   flip: false,
   validation: 0.1,
-  conditional: true,
   output: "logistic",
   levels: 256,
   network: "conv",
