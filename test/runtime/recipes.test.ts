@@ -117,6 +117,8 @@ describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (na
     const sampled: string[] = [];
     for await (const event of model.sample(task.sample)) sampled.push(event.kind);
     expect(sampled.some((kind) => kind === "text" || kind === "file")).toBe(true);
+    const already = AbortSignal.abort();
+    await expect(model.evaluate(task.evaluate, { signal: already })).rejects.toMatchObject({ code: "evaluate/interrupted" });
     const measures = await model.evaluate(task.evaluate);
     expect(measures.length).toBeGreaterThan(1);
     for (const { key, value } of measures) expect(Number.isFinite(value), key).toBe(true);

@@ -22,8 +22,12 @@ export interface TokenScores {
 }
 
 export interface Scorer {
-  /** Scores a text of at least two tokens. */
-  score(params: Tree<NdArray>, ids: Int32Array): Promise<TokenScores>;
+  /**
+   * Scores a text of at least two tokens.
+   *
+   * @param look called with the part that is done, from 0 to 1; what it throws ends the scoring
+   */
+  score(params: Tree<NdArray>, ids: Int32Array, look?: (done: number) => void): Promise<TokenScores>;
   dispose(): Promise<void>;
 }
 
@@ -71,7 +75,7 @@ export async function compileCarriedScorer<Config>(
     device ? { device } : {},
   );
   return {
-    async score(weights, ids) {
+    async score(weights, ids, look) {
       const predicted = ids.length - 1;
       const piece = Math.ceil(predicted / carriedPieces);
       const { read, next } = arrays();
@@ -90,6 +94,7 @@ export async function compileCarriedScorer<Config>(
         const out: { nats: NdArray; state: Tree<NdArray> } = await executable.run(weights, { read, next }, state);
         total += Number(out.nats.data[0]);
         state = out.state;
+        look?.(Math.min(1, (start + context) / piece));
       }
       return { nats: total, tokens: predicted };
     },
@@ -119,7 +124,7 @@ export async function compileScorer<Config>(
     device ? { device } : {},
   );
   return {
-    async score(weights, ids) {
+    async score(weights, ids, look) {
       let total = 0;
       const predicted = ids.length - 1;
       for (let start = 0; start < predicted; start += batch * context) {
@@ -128,6 +133,7 @@ export async function compileScorer<Config>(
         read.fill(0).set(ids.subarray(start, start + count));
         next.fill(ignoreIndex).set(ids.subarray(start + 1, start + 1 + count));
         total += Number((await executable.run(weights, tokens, targets)).data[0]);
+        look?.((start + count) / predicted);
       }
       return { nats: total, tokens: predicted };
     },

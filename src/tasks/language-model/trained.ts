@@ -9,7 +9,17 @@ import { key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
 import type { Backbone } from "../backbone.ts";
 import { parseOptions } from "../options.ts";
-import type { Inspection, Measure, OpenContext, Options, Recipe, SampleEvent, TrainedModel } from "../recipe.ts";
+import {
+  checkStop,
+  type EvaluateContext,
+  type Inspection,
+  type Measure,
+  type OpenContext,
+  type Options,
+  type Recipe,
+  type SampleEvent,
+  type TrainedModel,
+} from "../recipe.ts";
 import { curvesOf, parametersOf } from "../training.ts";
 import { drawAttention } from "./attention-maps.node.ts";
 import { readTexts, splitSource, windowOf } from "./data.ts";
@@ -40,7 +50,7 @@ const gradientText = 20_000;
 /** A trained language model, with its options typed. */
 export interface TrainedLanguageModel extends TrainedModel {
   sample(options: GivenSampleOptions): AsyncIterable<SampleEvent>;
-  evaluate(options: EvaluateOptions): Promise<readonly Measure[]>;
+  evaluate(options: EvaluateOptions, context?: EvaluateContext): Promise<readonly Measure[]>;
   inspect(options: InspectOptions): Promise<Inspection>;
 }
 
@@ -114,7 +124,7 @@ export function trainedModel<Config>(
   return {
     recipe,
     sample: (options) => sampleText(loaded, parseOptions("sample", sampleOptions, options)),
-    async evaluate(given) {
+    async evaluate(given, context = {}) {
       const options = parseOptions("eval", evaluateOptions, given);
       const own = options.data === undefined;
       if (own && !opened) {
@@ -124,7 +134,7 @@ export function trainedModel<Config>(
       }
       const texts = own && opened ? await validationTexts(opened) : await readTexts(options);
       const window = opened ? windowOf(opened.options) : loaded.context;
-      return evaluateTexts(loaded, texts, { window, carried: carriesState(opened?.options ?? {}) });
+      return evaluateTexts(loaded, texts, { window, carried: carriesState(opened?.options ?? {}) }, context);
     },
     async inspect(given) {
       const options = parseOptions("inspect", inspectOptions, given);
@@ -140,12 +150,13 @@ export function trainedModel<Config>(
 /**
  * Loss, perplexity and bits of texts. Every token but the first is predicted once, in consecutive windows, as in validation.
  *
- * @throws HeptagenError `data/too-short`, `tokenizer/unknown-character`
+ * @throws HeptagenError `data/too-short`, `tokenizer/unknown-character`, `evaluate/interrupted`
  */
 async function evaluateTexts<Config>(
   { model, config, params, tokenizer, device }: LoadedLanguageModel<Config>,
   texts: readonly string[],
   { window, carried }: { readonly window: number; readonly carried: boolean },
+  context: EvaluateContext,
 ): Promise<Measure[]> {
   const ids = encodeTexts(texts, tokenizer);
   const predicted = ids.length - 1;
@@ -160,8 +171,11 @@ async function evaluateTexts<Config>(
     carried && model.recurrence
       ? await compileCarriedScorer(model.recurrence, config, params, { context: window, device, endOfText })
       : await compileScorer(model, config, params, size);
-  const scores = await scorer.score(params, ids);
-  await scorer.dispose();
+  const look = (done: number) => {
+    checkStop(context);
+    context.onEvent?.({ kind: "progress", what: "reading", done });
+  };
+  const scores = await scorer.score(params, ids, look).finally(() => scorer.dispose());
   return measuresOf({ ...scores, ...predictedText(texts, tokenizer, ids) });
 }
 
