@@ -79,7 +79,7 @@ function kernelsOf({ name, x, w, options }: ConvCase): KernelCase[] {
           b.node("ConvTranspose", [y, kernel], { ...onnxGeometry(geometry), output_padding: spare }),
         chosen: chosen(back),
         ...(geometry.strides.some((s) => s > 1) && {
-          "spread by DepthToSpace": (b, [y, kernel]) =>
+          "blocks, kind by kind of places": (b, [y, kernel]) =>
             blockedSpread(b, y, kernel, { image: g, kernel: w, geometry, spatial: x.slice(2) }) ?? missing(),
         }),
         ...(dense && {

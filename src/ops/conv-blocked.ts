@@ -63,9 +63,9 @@ export function blockedConv(
  * The gradient of a convolution of stride s for its input: g [B, O, ...P], w [O, C, ...K] → [B, C, ...S], or undefined where blocks
  * do not fit.
  *
- * Of every s × s square of the result, each place sees taps of its own, a K/s × K/s kernel: a plain convolution makes them as s² C
- * channels of one image, without zeros between the elements of g, and DepthToSpace puts them side by side. ConvTranspose multiplies
- * image by image, which takes twice as long for 4 × 4 places and no longer from 8 × 8 on (bench/kernels/conv.ts).
+ * Of every s × s square of the result, each place sees every s-th tap only: a small plain convolution makes all places of that
+ * kind, without zeros between the elements of g. Then they are laid side by side, whole blocks of channels at a time.
+ * ConvTranspose multiplies image by image and takes two to three times as long (bench/kernels/conv.ts).
  */
 export function blockedSpread(
   b: Lowering,
@@ -76,30 +76,60 @@ export function blockedSpread(
   const { strides, pads, dilations, groups } = geometry;
   const block = b.channelBlock;
   const [channels, outChannels, ...dims] = kernel as [number, number, ...number[]];
-  const stride = strides[0] as number;
-  if (block === 0 || dims.length !== 2 || stride === 1 || strides[1] !== stride || groups !== 1) return undefined;
+  if (block === 0 || dims.length !== 2 || strides.every((s) => s === 1) || groups !== 1) return undefined;
   if (channels % block !== 0 || outChannels % block !== 0 || dilations.some((d) => d > 1)) return undefined;
-  if (sizeOf(image.slice(2)) >= 64) return undefined;
-  const [few0, few1] = dims.map((k) => k / stride) as [number, number];
-  const low = pads.map((pad) => pad[0]);
-  const end = spatial.map((size, i) => (low[i] as number) + size);
-  const made = [few0, few1].map((few, i) => stride * ((image[i + 2] as number) - 1 + few));
-  if (!Number.isInteger(few0) || !Number.isInteger(few1) || end.some((e, i) => e > (made[i] as number))) return undefined;
+  // Per axis and place in a square: which taps it sees, and the padding of their convolution.
+  const kinds = spatial.map((size, i) =>
+    Array.from({ length: strides[i] as number }, (_, place) => {
+      const [stride, at] = [strides[i] as number, place + (pads[i]?.[0] as number)];
+      const [tap, skipped] = [at % stride, Math.floor(at / stride)];
+      const count = Math.ceil(((dims[i] as number) - tap) / stride);
+      return { tap, count, before: count - 1 - skipped, after: skipped + size / stride - (image[i + 2] as number) };
+    }),
+  );
+  const squares = spatial.map((size, i) => size / (strides[i] as number));
+  const fits = kinds.flat().every(({ count, before, after }) => count > 0 && before >= 0 && after >= 0);
+  if (!fits || !squares.every(Number.isInteger)) return undefined;
+  // [O/n, n of O, C/n, K, n of C] → [C/n, O/n, K, n of O, n of C]
   const once = b.outermost([w]);
-  const asImage = [channels, outChannels, sizeOf(dims), 1];
-  const blocks = once.node("ReorderInput", [once.node("Reshape", [w, once.int64(asImage)])], {}, domain);
-  // [O/n, n of O, C/n, K/s, s, K/s, s, n of C] → [s, s, C/n, O/n, K/s, K/s, n of O, n of C]
-  const shape = [channels / block, block, outChannels / block, few0, stride, few1, stride, block];
-  const apart = reverse(once, reverse(once, once.node("Reshape", [blocks, once.int64(shape)]), 3), 5);
-  const arranged = once.node("Transpose", [apart], { perm: [4, 6, 2, 0, 3, 5, 1, 7] });
-  const weights = once.node("Reshape", [arranged, once.int64([stride ** 2 * outChannels, channels, few0, few1])]);
-  const around = [few0, few1].map((few) => [few - 1, few - 1] as const);
-  const plain = onnxGeometry({ strides: [1, 1], dilations, groups, pads: around });
-  const out = b.node("Conv", [b.node("ReorderInput", [g], {}, domain), weights], plain, domain);
-  const channelled = b.node("ReorderOutput", [out], { channels: stride ** 2 * outChannels }, domain);
-  const whole = b.node("DepthToSpace", [channelled], { blocksize: stride, mode: "DCR" });
-  if (low.every((n) => n === 0) && end.every((e, i) => e === made[i])) return whole;
-  return b.node("Slice", [whole, b.int64(low), b.int64(end), b.int64([2, 3])]);
+  const asImage = once.node("Reshape", [w, once.int64([channels, outChannels, sizeOf(dims), 1])]);
+  const shape = once.int64([channels / block, block, outChannels / block, ...dims, block]);
+  const apart = once.node("Reshape", [once.node("ReorderInput", [asImage], {}, domain), shape]);
+  const arranged = once.node("Transpose", [apart], { perm: [2, 0, 3, 4, 1, 5] });
+  const blocks = b.node("ReorderInput", [g], {}, domain);
+  const places = (down: (typeof kinds)[0][0], right: (typeof kinds)[0][0]): Value => {
+    const both = [down, right];
+    const lasts = both.map(({ tap, count }, i) => tap + (count - 1) * (strides[i] as number));
+    const back = once.int64(strides.map((s) => -s));
+    const taps = once.node("Slice", [
+      arranged,
+      once.int64(lasts),
+      once.int64([-(2 ** 31), -(2 ** 31)]),
+      once.int64([2, 3]),
+      back,
+    ]);
+    const weights = once.node("Reshape", [taps, once.int64([outChannels, channels, down.count, right.count])]);
+    const around = both.map(({ before, after }) => [before, after] as const);
+    return b.node("Conv", [blocks, weights], onnxGeometry({ strides: [1, 1], dilations, groups, pads: around }), domain);
+  };
+  const beside = (values: readonly Value[], run: number): Value => {
+    const rows = b.int64([-1, run]);
+    return b.node(
+      "Concat",
+      values.map((value) => b.node("Reshape", [value, rows])),
+      { axis: 1 },
+    );
+  };
+  const [down, right] = kinds as [(typeof kinds)[0], (typeof kinds)[0]];
+  const row = (spatial[1] as number) * block;
+  const rows = down.map((one) =>
+    beside(
+      right.map((other) => places(one, other)),
+      block,
+    ),
+  ); // [B C/n P P, s n]
+  const whole = b.node("Reshape", [beside(rows, row), b.int64([image[0] as number, outChannels, ...spatial])]);
+  return b.node("ReorderOutput", [whole], { channels: outChannels }, domain);
 }
 
 function reverse(b: Lowering, value: Value, axis: number): Value {

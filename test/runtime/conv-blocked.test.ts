@@ -17,6 +17,20 @@ const cases: [name: string, x: number[], w: number[], options: ConvOptions][] = 
   ["same", [2, 16, 5, 6], [32, 16, 3, 3], { padding: 1 }],
   ["valid", [1, 32, 6, 5], [16, 32, 3, 2], {}],
   ["stride 2, halved", [2, 16, 8, 6], [32, 16, 4, 4], { stride: 2, padding: 1 }],
+  [
+    "stride 2, taps that it does not divide",
+    [2, 16, 8, 6],
+    [32, 16, 3, 5],
+    {
+      stride: 2,
+      padding: [
+        [1, 1],
+        [2, 2],
+      ],
+    },
+  ],
+  ["a stride of one axis", [2, 16, 5, 6], [16, 16, 3, 4], { stride: [1, 2], padding: 1 }],
+  ["stride 2 of one tap", [2, 16, 6, 4], [16, 16, 1, 1], { stride: 2 }],
   ["stride 2 without padding", [1, 32, 8, 6], [16, 32, 2, 4], { stride: 2 }],
   [
     "stride 3, lopsided",
