@@ -1,5 +1,5 @@
 /**
- * The training steps of all families: each preset of the benchmark as its recipe trains it, every objective a compiled step of the
+ * The training steps of all families: each preset of the benchmark as its recipe trains it, all objectives in one compiled step of the
  * library, on data like none.
  *
  * Their counterparts are in `peers/torch_families.py`.
@@ -23,7 +23,7 @@ import { type Options, presetOptions } from "../src/tasks/recipe.ts";
 import { recipes } from "../src/tasks/recipes.ts";
 import { clipOf, optimizerOf, parameterCount } from "../src/tasks/training.ts";
 import { beginStates, othersOf } from "../src/train/states.ts";
-import { compileStep, type Objective, type TrainStep } from "../src/train/step.ts";
+import { compileJointStep, type Objective } from "../src/train/step.ts";
 import { type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
 import { fillUniform, fold, key } from "../src/util/random.ts";
 import type { Tree } from "../src/util/tree.ts";
@@ -153,43 +153,31 @@ export interface PresetStep {
   /** One step of every objective on the same batch. Resolves to the loss of the first. */
   run(): Promise<number>;
   readonly facts: { readonly tokens: number; readonly parameters: number };
-  /** Frees the graphs and writes their profiles, if some were asked for. */
+  /** Frees the graph and writes its profile, if one was asked for. */
   dispose(): Promise<void>;
 }
 
 /**
  * The whole training step of a preset.
  *
- * @param profile prefix of the files that ONNX Runtime's profiles go to, one per objective
+ * @param profile prefix of the file that ONNX Runtime's profile goes to
  */
 export async function presetStep(name: PresetName, threads: number, profile?: string): Promise<PresetStep> {
   const { params, objectives, batch, units } = presets[name]();
   const trained = beginStates(params, objectives, { averaging: false, from: undefined });
-  const compiled: TrainStep<never>[] = [];
-  for (const [i, objective] of objectives.entries()) {
-    const others = othersOf(objectives, trained, objective);
-    const compile = { device: "cpu", threads, ...(profile && { profile: `${profile}-${i}` }) } as const;
-    const state = trained.states[i] as (typeof trained.states)[number];
-    compiled.push(await compileStep(objective, state, others, batch as never, { accumulate: 1, averaging: 0, compile }));
-  }
+  const others = othersOf(objectives, trained, objectives);
+  const compile = { device: "cpu", threads, ...(profile && { profile }) } as const;
+  const settings = { accumulate: 1, averaging: 0, compile };
+  const compiled = await compileJointStep(objectives, trained.states, others, batch as never, settings);
   let count = 0;
   return {
     facts: { tokens: units, parameters: parameterCount(params) },
     async run() {
       count++;
-      let first = Number.NaN;
-      for (const [i, step] of compiled.entries()) {
-        const objective = objectives[i] as Objective<never>;
-        const at = { step: count, key: fold(key(1), count) };
-        const state = trained.states[i] as (typeof trained.states)[number];
-        const next = await step.run(state, othersOf(objectives, trained, objective), batch as never, at);
-        trained.states[i] = next.state;
-        if (i === 0) first = next.report.loss;
-      }
-      return first;
+      const results = await compiled.run(trained.states, others, batch as never, { step: count, key: fold(key(1), count) });
+      for (const [i, { state }] of results.entries()) trained.states[i] = state;
+      return results[0]?.report.loss ?? Number.NaN;
     },
-    async dispose() {
-      for (const step of compiled) await step.dispose();
-    },
+    dispose: () => compiled.dispose(),
   };
 }

@@ -16,8 +16,8 @@ import type { Checkpoint } from "./checkpoints.node.ts";
 import { namedNumbers, numbersByName } from "./json.ts";
 import { checkFinite } from "./not-finite.ts";
 import { advance, skipTime, startProgress, throughput, timeLeft } from "./progress.ts";
-import { beginStates, checkObjectives, memoryOf, othersOf, wholeModel } from "./states.ts";
-import { batchOf, compileStep, type Objective, type ObjectiveState, type StepReport, type TrainStep } from "./step.ts";
+import { beginStates, checkObjectives, memoryOf, othersOf, statesOf, trainedTogether, wholeModel } from "./states.ts";
+import { batchOf, compileJointStep, type JointStep, type Objective, type StepReport } from "./step.ts";
 import { type EventWriter, openEventWriter } from "./tensorboard.node.ts";
 import type { TrainingRun } from "./training-run.node.ts";
 
@@ -132,7 +132,7 @@ export async function trainLoop<Batch>(
 
   const root = fold(key(options.seed), "train");
   const nextBatch = prefetch((at: number) => batchOf(training, accumulate, at));
-  const compiled: TrainStep<Batch>[] = [];
+  const compiled: { readonly group: readonly Objective<Batch>[]; readonly joint: JointStep<Batch> }[] = [];
   let events: EventWriter | undefined;
   let progress = startProgress({ total: steps, now: performance.now() / 1000, step });
   const norms = new Map<string, readonly number[]>();
@@ -176,22 +176,23 @@ export async function trainLoop<Batch>(
   const takeStep = async (): Promise<void> => {
     const batch = await rescued(() => nextBatch(step));
     const reports: Record<string, StepReport> = {};
-    for (const [i, objective] of objectives.entries()) {
-      const { name, every = 1 } = objective;
+    for (const { group, joint } of compiled) {
+      const [{ name: first, every = 1 }] = group as [Objective<Batch>];
       if ((step + 1) % every !== 0) continue;
-      const others = othersOf(objectives, trained, objective);
-      const at = { step: step + 1, key: fold(fold(root, name), step) };
-      const { state, report } = await (compiled[i] as TrainStep<Batch>).run(
-        trained.states[i] as ObjectiveState,
-        others,
-        batch,
-        at,
-      );
-      trained.states[i] = state;
-      const before = norms.get(name) ?? [];
-      checkFinite(report, { objective: name, step: at.step, batch, others, norms: before, saved });
-      norms.set(name, [...before.slice(-3), report.gradNorm]);
-      reports[name] = report;
+      const at = { step: step + 1, key: fold(fold(root, first), step) };
+      const results = await joint.run(statesOf(objectives, trained, group), othersOf(objectives, trained, group), batch, at);
+      results.forEach(({ state }, i) => {
+        trained.states[objectives.indexOf(group[i] as Objective<Batch>)] = state;
+      });
+      results.forEach(({ report }, i) => {
+        const { name } = group[i] as Objective<Batch>;
+        const before = norms.get(name) ?? [];
+        // What later objectives train has changed since: only those before can have handed on what is not finite.
+        const others = othersOf(objectives, trained, group.slice(i));
+        checkFinite(report, { objective: name, step: at.step, batch, others, norms: before, saved });
+        norms.set(name, [...before.slice(-3), report.gradNorm]);
+        reports[name] = report;
+      });
     }
     step++;
     unsaved = true;
@@ -246,14 +247,15 @@ export async function trainLoop<Batch>(
   try {
     if (step < steps && !stalled()) {
       const example = await nextBatch(step);
-      for (const [i, objective] of objectives.entries()) {
-        const others = othersOf(objectives, trained, objective);
+      for (const group of trainedTogether(objectives)) {
+        const others = othersOf(objectives, trained, group);
         const settings = { accumulate, averaging, compile: options.compile ?? {} };
-        compiled.push(await compileStep(objective, trained.states[i] as ObjectiveState, others, example, settings));
+        const joint = await compileJointStep(group, statesOf(objectives, trained, group), others, example, settings);
+        compiled.push({ group, joint });
       }
     }
     events = openEventWriter(run.path("tensorboard"), from ? { resumeStep: step + 1 } : {});
-    emit({ kind: "start", step, steps, device: compiled[0]?.device ?? "" });
+    emit({ kind: "start", step, steps, device: compiled[0]?.joint.device ?? "" });
     progress = skipTime(progress, performance.now() / 1000);
 
     let ended: LoopResult["ended"] = "finished";
@@ -269,7 +271,7 @@ export async function trainLoop<Batch>(
     return { ended, step, seconds: seconds(), params: current(), best };
   } finally {
     events?.close();
-    for (const executable of compiled) await executable.dispose();
+    for (const { joint } of compiled) await joint.dispose();
   }
 }
 

@@ -124,11 +124,27 @@ export function wholeModel(
   return Object.fromEntries(Object.entries(params).map(([entry, frozen]) => [entry, byEntry.get(entry) ?? frozen]));
 }
 
-/** The parameters that an objective reads but does not train. */
-export function othersOf(objectives: readonly Named[], trained: TrainedStates, { trains }: Named): Params {
-  if (trains === undefined) return {};
-  const { [trains]: _own, ...others } = wholeModel(objectives, trained) as Record<string, Params>;
-  return others;
+/** Objectives in their order, those together that follow each other and train in the same steps: compiled as one. */
+export function trainedTogether<One extends Named>(objectives: readonly One[]): One[][] {
+  const groups: One[][] = [];
+  for (const objective of objectives) {
+    const group = groups.at(-1);
+    if (group?.[0] && (group[0].every ?? 1) === (objective.every ?? 1)) group.push(objective);
+    else groups.push([objective]);
+  }
+  return groups;
+}
+
+/** The states of some of the objectives. */
+export function statesOf(objectives: readonly Named[], { states }: TrainedStates, group: readonly Named[]): ObjectiveState[] {
+  return group.map((one) => states[objectives.indexOf(one)] as ObjectiveState);
+}
+
+/** The parameters that some objectives read but do not train. */
+export function othersOf(objectives: readonly Named[], trained: TrainedStates, group: readonly Named[]): Params {
+  if (group.some(({ trains }) => trains === undefined)) return {};
+  const whole = Object.entries(wholeModel(objectives, trained) as Record<string, Params>);
+  return Object.fromEntries(whole.filter(([entry]) => group.every(({ trains }) => trains !== entry)));
 }
 
 function entryOf(params: Params, trains: string | undefined): Params {

@@ -1,5 +1,6 @@
 /**
- * One training step, compiled: forward, backward, clipping and update of some parameters as one graph.
+ * One training step, compiled: forward, backward, clipping and update of some parameters as one graph, or of several objectives
+ * one after the other.
  *
  * What a step replaces (parameters, the optimizer's memory, averages) is donated and stays in its buffers. Besides the loss,
  * the graph returns the squared norm of every gradient: they are computed for clipping anyway, and tell which tensor went
@@ -52,7 +53,8 @@ export interface Objective<Batch> {
   readonly carry?: Tree<NdArray>;
   /**
    * Traced. `params` is the whole tree; `step` (float32 scalar, counted from 1) is for losses that change as training goes on;
-   * `carry` is what the step before handed on, `{}` where nothing is.
+   * `carry` is what the step before handed on, `{}` where nothing is. Objectives that follow each other and train in the same steps
+   * are given the same `key`, so that what they draw and compute alike is computed once; a name folded in sets them apart.
    */
   loss(params: Tree<Tensor>, batch: Traced<Batch>, key: TracedKey, step: Tensor, carry: Tree<Tensor>): LossResult;
   readonly optimizer: Optimizer;
@@ -92,21 +94,42 @@ export interface StepReport {
   readonly broken: readonly string[];
 }
 
+/** What tells the steps of training apart. */
+interface Moment {
+  /** Counted from 1. */
+  readonly step: number;
+  readonly key: Key;
+}
+
 export interface TrainStep<Batch> {
   readonly device: string;
   run(
     state: ObjectiveState,
     others: Tree<NdArray>,
     batch: Batch,
-    at: { readonly step: number; readonly key: Key },
-  ): Promise<{ state: ObjectiveState; report: StepReport }>;
+    at: Moment,
+  ): Promise<{ readonly state: ObjectiveState; readonly report: StepReport }>;
   dispose(): Promise<void>;
 }
 
-type Outputs<Leaf> = readonly [
-  ObjectiveState<Leaf>,
-  { readonly loss: Leaf; readonly metrics: Readonly<Record<string, Leaf>>; readonly norm: Leaf; readonly squares: Leaf },
-];
+/** The steps of several objectives, one after the other, as one graph. */
+export interface JointStep<Batch> {
+  readonly device: string;
+  run(
+    states: readonly ObjectiveState[],
+    others: Tree<NdArray>,
+    batch: Batch,
+    at: Moment,
+  ): Promise<readonly { readonly state: ObjectiveState; readonly report: StepReport }[]>;
+  dispose(): Promise<void>;
+}
+
+interface Measured<Leaf> {
+  readonly loss: Leaf;
+  readonly metrics: Readonly<Record<string, Leaf>>;
+  readonly norm: Leaf;
+  readonly squares: Leaf;
+}
 
 /** Puts an objective's own parameters back among the others. */
 function joinParams<Leaf>(trains: string | undefined, own: Tree<Leaf>, others: Tree<Leaf>): Tree<Leaf> {
@@ -151,6 +174,121 @@ function checkCarry(objective: string, given: Tree<Tensor>, next: Tree<Tensor> |
   }
 }
 
+/** What a step is traced from, besides what it trains. */
+interface Given<Batch> {
+  readonly batch: Traced<Batch>;
+  readonly learningRate: Tensor;
+  readonly step: Tensor;
+  readonly random: TracedKey;
+}
+
+/** Forward, backward, clipping and update of one objective. */
+function traceStep<Batch>(
+  objective: Objective<Batch>,
+  { params, optimizer, average, carry = {} }: ObjectiveState<Tensor>,
+  rest: Tree<Tensor>,
+  { batch, learningRate, step, random }: Given<Batch>,
+  { accumulate, averaging }: StepOptions,
+): { readonly state: ObjectiveState<Tensor>; readonly measured: Measured<Tensor> } {
+  const { every = 1 } = objective;
+  const loss = (own: Tree<Tensor>, micro: Traced<Batch>, k: TracedKey | undefined) => {
+    const whole = joinParams(objective.trains, own, rest);
+    const { loss: value, metrics = {}, buffers = {}, carry: next } = objective.loss(whole, micro, k as TracedKey, step, carry);
+    checkBuffers(objective.name, params, buffers);
+    checkCarry(objective.name, carry, next, accumulate);
+    return { loss: value, aux: { metrics, buffers, carry: next ?? {} } };
+  };
+  const { value, grads, aux } =
+    accumulate > 1
+      ? accumulateGradients(loss, params, batch, { key: random })
+      : valueAndGrad((own: Tree<Tensor>) => loss(own, batch, random))(params);
+  const squares = flatten(grads, isTensor).map(({ leaf }) => sum(mul(leaf, leaf)));
+  const norm = sqrt(squares.reduce((a, b) => add(a, b)));
+  const gradientScale = objective.clip ? clipFactor(norm, objective.clip) : undefined;
+  /** Updates of this objective's parameters, this one included: what bias corrections count. */
+  const updates = every > 1 ? div(step, every) : step;
+  const settings = { learningRate, step: updates, gradientScale };
+  const next = objective.optimizer.update(params, grads as Tree<Tensor>, optimizer, settings);
+  const moved = average === undefined ? undefined : updateAverage(average, next.params, { decay: averaging, warmup: updates });
+  return {
+    state: {
+      params: replaceLeaves(next.params, aux.buffers),
+      optimizer: next.state,
+      ...(moved !== undefined && { average: replaceLeaves(moved, aux.buffers) }),
+      ...(objective.carry !== undefined && { carry: aux.carry }),
+    },
+    measured: { loss: value, metrics: aux.metrics, norm, squares: concat(squares.map((s) => reshape(s, [1]))) },
+  };
+}
+
+/**
+ * Compiles the steps of several objectives into one graph: each sees the parameters as those before it left them. All are given
+ * the same key, so that what two of them compute alike from parameters that neither has changed yet (the pictures that a GAN's
+ * discriminator judges, and its generator is then judged by) is computed once. An objective that needs random numbers of its own
+ * folds its name in.
+ *
+ * @param others parameters that are read but not changed: `{}` when all are
+ * @param example a batch, with the leading axis of micro-batches when there are several
+ */
+export async function compileJointStep<Batch>(
+  objectives: readonly Objective<Batch>[],
+  states: readonly ObjectiveState[],
+  others: Tree<NdArray>,
+  example: Batch,
+  options: StepOptions,
+): Promise<JointStep<Batch>> {
+  type Outputs<Leaf> = readonly [readonly ObjectiveState<Leaf>[], readonly Measured<Leaf>[]];
+  const paths = states.map(({ params }) => flatten(params, isNdArray).map(({ path }) => path));
+  const traced = (
+    before: readonly ObjectiveState<Tensor>[],
+    rest: Tree<Tensor>,
+    batch: Traced<Batch>,
+    learningRates: readonly Tensor[],
+    step: Tensor,
+    random: TracedKey,
+  ): Outputs<Tensor> => {
+    let whole = objectives.reduce((all, { trains }, i) => joinParams(trains, before[i]?.params as Tree<Tensor>, all), rest);
+    const results = objectives.map((objective, i) => {
+      const given = { batch, learningRate: learningRates[i] as Tensor, step, random };
+      const result = traceStep(objective, before[i] as ObjectiveState<Tensor>, whole, given, options);
+      whole = joinParams(objective.trains, result.state.params, whole);
+      return result;
+    });
+    return [results.map(({ state }) => state), results.map(({ measured }) => measured)];
+  };
+  type Args = [readonly ObjectiveState[], Tree<NdArray>, Batch, readonly NdArray[], NdArray, Key];
+  const executable = await compile<Args, Outputs<Tensor>>(
+    traced as never,
+    [states, others, example, objectives.map(() => scalar(0)), scalar(1), key(0)],
+    { ...options.compile, donate: [0] },
+  );
+  return {
+    device: executable.device,
+    async run(current, rest, batch, at) {
+      const rates = objectives.map(({ learningRate }) => learningRate(at.step));
+      const out = await executable.run(
+        current,
+        rest,
+        batch,
+        rates.map((rate) => scalar(rate)),
+        scalar(at.step),
+        at.key,
+      );
+      const [next, measured] = out as unknown as Outputs<NdArray>;
+      return measured.map(({ loss, metrics, norm, squares }, i) => {
+        const own = paths[i] as readonly string[];
+        const gradNorm = Number(norm.data[0]);
+        const broken = Number.isFinite(gradNorm) ? [] : own.filter((_, k) => !Number.isFinite(Number(squares.data[k])));
+        const values = Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, Number(value.data[0])]));
+        const learningRate = rates[i] as number;
+        const report = { loss: Number(loss.data[0]), metrics: values, learningRate, gradNorm, gradients: own.length, broken };
+        return { state: next[i] as ObjectiveState, report };
+      });
+    },
+    dispose: () => executable.dispose(),
+  };
+}
+
 /**
  * Compiles the step of an objective.
  *
@@ -162,64 +300,16 @@ export async function compileStep<Batch>(
   state: ObjectiveState,
   others: Tree<NdArray>,
   example: Batch,
-  { accumulate, averaging, compile: options }: StepOptions,
+  options: StepOptions,
 ): Promise<TrainStep<Batch>> {
-  const { every = 1 } = objective;
-  const paths = flatten(state.params, isNdArray).map(({ path }) => path);
-  const traced = (
-    { params, optimizer, average, carry = {} }: ObjectiveState<Tensor>,
-    rest: Tree<Tensor>,
-    batch: Traced<Batch>,
-    learningRate: Tensor,
-    step: Tensor,
-    random: TracedKey,
-  ): Outputs<Tensor> => {
-    const loss = (own: Tree<Tensor>, micro: Traced<Batch>, k: TracedKey | undefined) => {
-      const whole = joinParams(objective.trains, own, rest);
-      const { loss: value, metrics = {}, buffers = {}, carry: next } = objective.loss(whole, micro, k as TracedKey, step, carry);
-      checkBuffers(objective.name, params, buffers);
-      checkCarry(objective.name, carry, next, accumulate);
-      return { loss: value, aux: { metrics, buffers, carry: next ?? {} } };
-    };
-    const { value, grads, aux } =
-      accumulate > 1
-        ? accumulateGradients(loss, params, batch, { key: random })
-        : valueAndGrad((own: Tree<Tensor>) => loss(own, batch, random))(params);
-    const squares = flatten(grads, isTensor).map(({ leaf }) => sum(mul(leaf, leaf)));
-    const norm = sqrt(squares.reduce((a, b) => add(a, b)));
-    const gradientScale = objective.clip ? clipFactor(norm, objective.clip) : undefined;
-    /** Updates of this objective's parameters, this one included: what bias corrections count. */
-    const updates = every > 1 ? div(step, every) : step;
-    const settings = { learningRate, step: updates, gradientScale };
-    const next = objective.optimizer.update(params, grads as Tree<Tensor>, optimizer, settings);
-    const moved = average === undefined ? undefined : updateAverage(average, next.params, { decay: averaging, warmup: updates });
-    const state = {
-      params: replaceLeaves(next.params, aux.buffers),
-      optimizer: next.state,
-      ...(moved !== undefined && { average: replaceLeaves(moved, aux.buffers) }),
-      ...(objective.carry !== undefined && { carry: aux.carry }),
-    };
-    return [state, { loss: value, metrics: aux.metrics, norm, squares: concat(squares.map((s) => reshape(s, [1]))) }];
-  };
-  type Args = [ObjectiveState, Tree<NdArray>, Batch, NdArray, NdArray, Key];
-  const executable = await compile<Args, Outputs<Tensor>>(
-    traced as never,
-    [state, others, example, scalar(0), scalar(1), key(0)],
-    { ...options, donate: [0] },
-  );
+  const { device, run, dispose } = await compileJointStep([objective], [state], others, example, options);
   return {
-    device: executable.device,
+    device,
     async run(current, rest, batch, at) {
-      const learningRate = objective.learningRate(at.step);
-      const out = await executable.run(current, rest, batch, scalar(learningRate), scalar(at.step), at.key);
-      const [next, { loss, metrics, norm, squares }] = out as unknown as Outputs<NdArray>;
-      const gradNorm = Number(norm.data[0]);
-      const broken = Number.isFinite(gradNorm) ? [] : paths.filter((_, i) => !Number.isFinite(Number(squares.data[i])));
-      const values = Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, Number(value.data[0])]));
-      const report = { loss: Number(loss.data[0]), metrics: values, learningRate, gradNorm, gradients: paths.length, broken };
-      return { state: next, report };
+      const [only] = await run([current], rest, batch, at);
+      return only as { state: ObjectiveState; report: StepReport };
     },
-    dispose: () => executable.dispose(),
+    dispose,
   };
 }
 

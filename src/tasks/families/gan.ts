@@ -90,6 +90,7 @@ export const ganFamily: ImageFamily<Config> = {
     return config;
   },
   init: (config, own) => init(config, own) as unknown as Tree<NdArray>,
+  // With one step of the critic to one of the generator both have the same key: the same latents, whose pictures are made once.
   objectives: (config) => [
     {
       name: "discriminator",
