@@ -28,6 +28,7 @@ import {
   div,
   equal,
   exp,
+  gather,
   greater,
   less,
   log,
@@ -46,7 +47,7 @@ import {
   where,
   zeros,
 } from "../ops/index.ts";
-import { allocate, type NdArray, sizeOf } from "../util/ndarray.ts";
+import { allocate, type NdArray, ndarray, sizeOf } from "../util/ndarray.ts";
 import {
   checkLabels,
   type GatedParams,
@@ -58,6 +59,7 @@ import {
   type PixelCnnConfig,
   type PixelCnnParams,
   type PlainParams,
+  placed,
   reachOf,
 } from "./pixelcnn.ts";
 
@@ -71,6 +73,8 @@ export interface PixelCnnState<Leaf = Tensor> {
   readonly pixels: Leaf;
   /** What each block's kernel read in the last q rows: [B, K, q, W]. */
   readonly memory: readonly Leaf[];
+  /** The number of the next row: float32 [1], where places of a picture differ. */
+  readonly row?: Leaf;
 }
 
 export interface DrawOptions {
@@ -93,6 +97,7 @@ export function emptyState(config: PixelCnnConfig, batch: number): PixelCnnState
   return {
     pixels: blank(channels, reachOf(config.firstKernel)),
     memory: Array.from({ length: depth }, () => blank(read, reachOf(config.kernel))),
+    ...(config.places && { row: ndarray("float32", [1], Float32Array.of(0)) }),
   };
 }
 
@@ -154,6 +159,7 @@ export function drawRows(
       const after: PixelCnnState = {
         pixels: nextRows(before.pixels, asRow(seen.pixel)),
         memory: memory ?? before.memory.map((rows, i) => nextRows(rows, asRow(seen.read[i] as Tensor))),
+        ...(before.row && { row: add(before.row, 1) }),
       };
       return [after, { pixels: seen.pixel, predictions: seen.prediction }] as const;
     },
@@ -161,6 +167,11 @@ export function drawRows(
     { chances, ...(given && { given }) },
   );
   return { ...drawn, state: end };
+}
+
+/** What the places of a row add: [F, H, W] → [F, 1, W] */
+function placesOf(places: Tensor | undefined, row: Tensor | undefined): Tensor | undefined {
+  return places && row ? gather(places, cast(row, "int32"), 1) : undefined;
 }
 
 /** [W, B, K] → [B, K, 1, W] */
@@ -214,21 +225,19 @@ function plainStepper({ classes }: PixelCnnConfig, params: PlainParams, labels: 
     const shift = classes > 0 && label ? add(embedding(label, labels as Tensor), own.bias) : own.bias;
     return { ...own, shift, reduce: rowsOf(reduce), expand: rowsOf(expand) };
   });
-  const said = (rows: Tensor, { above, reach }: typeof first, shift: Tensor) =>
-    add(
-      byPixel(
-        convolve(rows, above, {
-          padding: [
-            [0, 0],
-            [reach, reach],
-          ],
-        }),
-      ),
-      shift,
-    );
+  const said = (rows: Tensor, { above, reach }: typeof first, shift: Tensor, places?: Tensor) => {
+    const padding = [
+      [0, 0],
+      [reach, reach],
+    ] as const;
+    return add(byPixel(placed(convolve(rows, above, { padding }), places)), shift);
+  };
   return {
-    above: ({ pixels, memory }) => ({
-      said: [said(pixels, first, first.bias), ...blocks.map((block, i) => said(memory[i] as Tensor, block, block.shift))],
+    above: ({ pixels, memory, row }) => ({
+      said: [
+        said(pixels, first, first.bias, placesOf(params.places, row)),
+        ...blocks.map((block, i) => said(memory[i] as Tensor, block, block.shift)),
+      ],
     }),
     pixel([above, ...others], pixels, lefts) {
       const read: Tensor[] = [];
@@ -260,15 +269,16 @@ function gatedStepper(config: PixelCnnConfig, params: GatedParams, labels: Tenso
   });
   return {
     // The vertical stack needs no pixel of its own row.
-    above({ pixels, memory }) {
+    above({ pixels, memory, row }) {
       const said: Tensor[] = [];
       const next: Tensor[] = [];
-      let x = conv(params.above, pixels, {
+      const first = conv(params.above, pixels, {
         padding: [
           [0, 0],
           [r, r],
         ],
-      }); // [B, F, 1, W]
+      });
+      let x = placed(first, placesOf(params.places, row)); // [B, F, 1, W]
       blocks.forEach(({ vertical, link, forRows, shift }, i) => {
         const rows = memory[i] as Tensor;
         next.push(nextRows(rows, x));

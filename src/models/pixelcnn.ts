@@ -21,6 +21,7 @@ import type { Tensor } from "../core/tensor.ts";
 import { type Conv, conv, initConv } from "../nn/conv.ts";
 import { bernoulliLogProb, categoricalLogProb, type LogisticMixture, logisticMixtureLogProb } from "../nn/distributions.ts";
 import { dropout } from "../nn/dropout.ts";
+import { normalInit } from "../nn/init.ts";
 import { type Embedding, embedding, initEmbedding } from "../nn/linear.ts";
 import {
   add,
@@ -71,6 +72,11 @@ export interface PixelCnnConfig {
   readonly inner: number;
   /** Units of the last layer but one. */
   readonly hidden: number;
+  /**
+   * Whether each place of a picture has biases of its own, so that predictions know where they are: the zeros around a picture look
+   * like a black background, by which nothing can be told.
+   */
+  readonly places: boolean;
   /** Part of what a block adds that is left out in training. */
   readonly dropout: number;
 }
@@ -86,6 +92,7 @@ export const pixelCnnDefaults: Omit<PixelCnnConfig, "channels" | "height" | "wid
   features: 32,
   inner: 32,
   hidden: 64,
+  places: false,
   dropout: 0,
 };
 
@@ -127,6 +134,8 @@ export interface Head<Leaf = Tensor> {
 export interface PlainParams<Leaf = Tensor> {
   /** [F, C, r + 1, 2r + 1] */
   readonly first: Conv<Leaf>;
+  /** What each place adds to its result: [F, H, W]. */
+  readonly places?: Leaf;
   readonly blocks: readonly PlainBlock<Leaf>[];
   readonly head: Head<Leaf>;
 }
@@ -134,6 +143,8 @@ export interface PlainParams<Leaf = Tensor> {
 export interface GatedParams<Leaf = Tensor> {
   /** Rows above: [F, C, r, 2r + 1]. */
   readonly above: Conv<Leaf>;
+  /** What each place adds to their result: [F, H, W]. */
+  readonly places?: Leaf;
   /** Pixels to the left: [F, C, 1, r]. */
   readonly left: Conv<Leaf>;
   readonly blocks: readonly GatedBlock<Leaf>[];
@@ -195,13 +206,14 @@ export function outputsOf({ output, channels: C, levels, mixtures }: PixelCnnCon
 /** Initial parameters: convolutions as PyTorch makes them for whole kernels, vectors of classes normal. */
 export function init(config: PixelCnnConfig, key: Key): PixelCnnParams<NdArray> {
   checkConfig(config);
-  const { channels, classes, depth, features: F, inner: I, hidden } = config;
+  const { channels, classes, depth, features: F, inner: I, hidden, height, width } = config;
   const [r, q] = [reachOf(config.firstKernel), reachOf(config.kernel)];
   const outputs = outputsOf(config);
   const pointwise = (own: Key, from: number, to: number, bias = true) => initConv(own, from, to, [1, 1], { bias });
   const label = (own: Key, width: number) => classes > 0 && { label: initEmbedding(fold(own, "label"), classes, width, 0.1) };
   const blocksOf = <Block>(make: (own: Key) => Block): Block[] =>
     Array.from({ length: depth }, (_, i) => make(fold(fold(key, "blocks"), i)));
+  const places = config.places && { places: normalInit(fold(key, "places"), [F, height, width], 0.1) };
   const top = fold(key, "head");
   const head: Head<NdArray> = {
     hidden: pointwise(fold(top, "hidden"), F, hidden),
@@ -211,6 +223,7 @@ export function init(config: PixelCnnConfig, key: Key): PixelCnnParams<NdArray> 
   if (config.stacks === "plain") {
     return {
       first: initMasked(fold(key, "first"), channels, F, config.firstKernel),
+      ...places,
       blocks: blocksOf((own) => ({
         reduce: pointwise(fold(own, "reduce"), F, I),
         masked: initMasked(fold(own, "masked"), I, I, config.kernel),
@@ -222,6 +235,7 @@ export function init(config: PixelCnnConfig, key: Key): PixelCnnParams<NdArray> 
   }
   return {
     above: initConv(fold(key, "above"), channels, F, [r, config.firstKernel]),
+    ...places,
     left: initConv(fold(key, "left"), channels, F, [1, r]),
     blocks: blocksOf((own) => ({
       vertical: initConv(fold(own, "vertical"), F, 2 * F, [q + 1, config.kernel]),
@@ -290,7 +304,7 @@ export function checkLabels({ classes }: Pick<PixelCnnConfig, "classes">, labels
 }
 
 function plainStack(config: PixelCnnConfig, params: PlainParams, pictures: Tensor, labels?: Tensor, key?: TracedKey): Tensor {
-  let x = maskedConv(params.first, pictures, "A"); // [B, F, H, W]
+  let x = placed(maskedConv(params.first, pictures, "A"), params.places); // [B, F, H, W]
   params.blocks.forEach(({ reduce, masked, label, expand }, i) => {
     const sums = maskedConv(masked, relu(conv(reduce, relu(x))), "B"); // [B, I, H, W]
     const passed = relu(label ? add(sums, perPicture(embedding(label, labels as Tensor))) : sums);
@@ -303,12 +317,13 @@ function gatedStacks(config: PixelCnnConfig, params: GatedParams, pictures: Tens
   const [r, q] = [reachOf(config.firstKernel), reachOf(config.kernel)];
   const { height, width } = sizesOf(pictures);
   // Only rows above and pixels to the left: the last row and the last column of a picture are not read.
-  let vertical = conv(params.above, slice(pictures, { 2: { stop: height - 1 } }), {
+  const above = conv(params.above, slice(pictures, { 2: { stop: height - 1 } }), {
     padding: [
       [r, 0],
       [r, r],
     ],
   });
+  let vertical = placed(above, params.places);
   let horizontal = conv(params.left, slice(pictures, { 3: { stop: width - 1 } }), {
     padding: [
       [0, 0],
@@ -345,6 +360,9 @@ export function gate(sums: Tensor): Tensor {
   const [features, opening] = split(sums, 2, 1);
   return mul(tanh(features), sigmoid(opening));
 }
+
+/** Features [B, F, rows, W] with what their places add: [F, rows, W]. */
+export const placed = (x: Tensor, places: Tensor | undefined): Tensor => (places ? add(x, places) : x);
 
 /** [B, N] → [B, N, 1, 1] */
 const perPicture = (vectors: Tensor): Tensor => reshape(vectors, [...vectors.shape, 1, 1]);

@@ -43,9 +43,10 @@ const variants: Record<string, PixelCnnConfig> = {
     channels: 3,
     kernel: 5,
     classes: 3,
+    places: true,
   },
   "gated, binary, RGB": { ...small, output: "binary", levels: 2, channels: 3 },
-  "gated, levels, wide kernels, classes": { ...small, levels: 7, kernel: 5, classes: 3 },
+  "gated, levels, wide kernels, classes": { ...small, levels: 7, kernel: 5, classes: 3, places: true },
   "gated, mixture, RGB, classes": { ...small, output: "logistic-mixture", levels: 256, channels: 3, classes: 3 },
 };
 const batch = 2;
