@@ -27,35 +27,18 @@
  *
  * Legend: B pictures, C channels, H height, W width, E width of the time's vector, T = H W places, D width of a head, P patch side.
  */
+import { constant } from "../core/index.ts";
 import type { TracedKey } from "../core/random.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { type Conv, conv, initConv } from "../nn/conv.ts";
+import { type Conv, conv, convTranspose, initConv } from "../nn/conv.ts";
 import { dropout } from "../nn/dropout.ts";
 import { groupNorm } from "../nn/group-norm.ts";
 import { constantInit, uniformInit } from "../nn/init.ts";
 import { type Embedding, embedding, initEmbedding, type Linear, linear } from "../nn/linear.ts";
 import { initNorm, type Norm } from "../nn/norm.ts";
-import {
-  add,
-  arange,
-  cast,
-  concat,
-  cos,
-  equal,
-  exp,
-  floor,
-  matmul,
-  mod,
-  mul,
-  reshape,
-  silu,
-  sin,
-  softmax,
-  split,
-  transpose,
-} from "../ops/index.ts";
+import { add, arange, concat, cos, exp, matmul, mul, reshape, silu, sin, softmax, split, transpose } from "../ops/index.ts";
 import { HeptagenError } from "../util/errors.ts";
-import type { NdArray } from "../util/ndarray.ts";
+import { type NdArray, ndarray } from "../util/ndarray.ts";
 import { fold, type Key } from "../util/random.ts";
 
 export interface UNetConfig {
@@ -304,12 +287,12 @@ export function forward(
   h = block(params.middle.first, h);
   h = attend(config, params.middle.attention, h);
   h = block(params.middle.second, h);
-  for (const { blocks, attention, resize: grow } of params.up) {
+  for (const { blocks, attention, resize } of params.up) {
     blocks.forEach((own, i) => {
       h = block(own, concat([h, kept.pop() as Tensor], 1));
       if (attention) h = attend(config, attention[i] as UNetAttention, h);
     });
-    if (grow) h = conv(grow, doubled(h), { padding: 1 });
+    if (resize) h = grow(resize, h);
   }
   const { groups } = config;
   return fromPatches(config, conv(params.output, silu(groupNorm(params.norm, h, { groups })), { padding: 1 }));
@@ -342,17 +325,28 @@ function attend({ heads, groups }: UNetConfig, { norm, qkv, out }: UNetAttention
 }
 
 /**
- * Every place four times: [B, C, H, W] → [B, C, 2 H, 2 W]. As one product of all rows with a matrix of zeros and ones [W, 4 W], which
- * puts each number into two columns of two rows; copying single numbers is several times slower, and so is adding them up again
- * on the way back.
+ * Every pixel twice in both directions, then a convolution 3x3 with padding 1: [B, C, H, W] → [B, O, 2 H, 2 W].
+ *
+ * Neighbours that are the same pixel need one multiplication by the sum of their taps: per axis, taps a b c become c, b + c,
+ * a + b, a of a transposed convolution of stride 2. Fewer than half the multiplications, and nothing is copied.
  */
-function doubled(x: Tensor): Tensor {
-  const [batch, channels, height, width] = x.shape as [number, number, number, number];
-  const source = floor(mul(mod(arange(4 * width, "float32"), 2 * width), 0.5)); // [4 W]: column that each result comes from
-  const copies = cast(equal(reshape(arange(width, "float32"), [width, 1]), source), "float32"); // [W, 4 W]
-  const rows = matmul(reshape(x, [-1, width]), copies); // [B C H, 4 W]
-  return reshape(rows, [batch, channels, 2 * height, 2 * width]);
+function grow({ weight, bias }: Conv, x: Tensor): Tensor {
+  const [outputs, channels] = weight.shape as [number, number, number, number];
+  const sums = matmul(reshape(weight, [-1, 9]), constant(tapSums)); // [O C, 16]
+  const kernel = transpose(reshape(sums, [outputs, channels, 4, 4]), [1, 0, 2, 3]);
+  return convTranspose({ weight: kernel, ...(bias && { bias }) }, x, { stride: 2, padding: 1 });
 }
+
+/** [9, 16]: whether tap (i, j) of 3x3 is in the sum that is tap (k, l) of 4x4. */
+const tapSums = ndarray(
+  "float32",
+  [9, 16],
+  Float32Array.from({ length: 9 * 16 }, (_, at) => {
+    const [tap, sum] = [Math.floor(at / 16), at % 16];
+    const within = (i: number, k: number) => i + k === 2 || i + k === 3;
+    return Number(within(Math.floor(tap / 3), sum >> 2) && within(tap % 3, sum & 3));
+  }),
+);
 
 /** [B, C, H, W] → [B, C P P, H / P, W / P] */
 function toPatches({ patch }: UNetConfig, x: Tensor): Tensor {
