@@ -229,16 +229,17 @@ function byWindows(
   perImage: boolean,
 ): Value {
   const places = sizeOf(dims);
-  // Over all images: [C, ...S, B]. With the images innermost, cuts copy runs of them, and not one number at a time for a stride.
-  const axes = spatial.map((_, i) => (perImage ? i + 2 : i + 1));
-  const turn = (value: Value) =>
-    perImage ? value : b.node("Transpose", [value], { perm: [1, ...spatial.map((_, i) => i + 2), 0] });
-  const zeros = (end: 0 | 1) => (perImage ? [0, 0, ...pads.map((p) => p[end])] : [0, ...pads.map((p) => p[end]), 0]);
+  // Over all images: [C, B, ...S], or under a stride [C, ...S, B], where cuts copy whole runs of images and not single numbers.
+  const inner = !perImage && strides.some((s) => s > 1);
+  const axes = spatial.map((_, i) => (inner ? i + 1 : i + 2));
+  const perm = inner ? [1, ...spatial.map((_, i) => i + 2), 0] : [1, 0, ...axes];
+  const turn = (value: Value) => (perImage ? value : b.node("Transpose", [value], { perm }));
+  const zeros = (end: 0 | 1) => (inner ? [0, ...pads.map((p) => p[end]), 0] : [0, 0, ...pads.map((p) => p[end])]);
   const padded = pads.some(([low, high]) => low > 0 || high > 0)
     ? b.node("Pad", [turn(x), b.int64([...zeros(0), ...zeros(1)])])
     : turn(x);
   const perGroup = channels / groups;
-  // Rows are channels, then taps: [B, G, C/G, taps, P], or [C, taps, P·B] over all images.
+  // Rows are channels, then taps: [B, G, C/G, taps, P], or [C, taps, all places of all images].
   const one = perImage ? [batch, groups, perGroup, 1, places] : [channels, 1, batch * places];
   const windows = taps(kernel).map((tap) => {
     const starts = tap.map((t, i) => t * (dilations[i] as number));
