@@ -11,7 +11,7 @@
  * Heptagen trains through its recipes and measures as `heptagen eval` does; PyTorch is `peers/torch_quality.py`.
  */
 import { execFile, execSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -114,6 +114,9 @@ interface Result {
 
 interface Row {
   readonly preset: string;
+  /** When it was measured, and of which commit. */
+  readonly date: string;
+  readonly commit: string;
   readonly steps: number;
   readonly unit: string;
   readonly heptagen: readonly Result[];
@@ -218,7 +221,7 @@ function toMarkdown(rows: readonly Row[], about: string): string {
     return `${(ours - theirs).toPrecision(2)} (${((ours - theirs) / error).toFixed(1)} standard errors) ${met ? "✓" : "✗"}`;
   };
   const line = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
-  const header = ["preset", "steps", "held-out measure (lower is better)", "Heptagen", "PyTorch", "difference"];
+  const header = ["preset", "measured", "steps", "held-out measure (lower is better)", "Heptagen", "PyTorch", "difference"];
   return [
     "# What is learnt",
     "",
@@ -228,7 +231,9 @@ function toMarkdown(rows: readonly Row[], about: string): string {
     "",
     line(header),
     line(header.map(() => "---")),
-    ...rows.map((row) => line([row.preset, row.steps, row.unit, cell(row.heptagen), cell(row.pytorch), verdict(row)])),
+    ...rows.map((row) =>
+      line([row.preset, `${row.date}, ${row.commit}`, row.steps, row.unit, cell(row.heptagen), cell(row.pytorch), verdict(row)]),
+    ),
     "",
   ].join("\n");
 }
@@ -239,8 +244,27 @@ if (chosen.length === 0) {
   process.exit(1);
 }
 const seeds = given.seeds.split(",").map(Number);
+const machine = describeMachine();
+const commit = execSync("git rev-parse --short HEAD", { encoding: "utf8" }).trim();
+const name = given.save ?? (given.only.length === 0 ? "quality" : undefined);
+const file = here(`./results/${name}.json`);
+/** Presets that are not trained this time keep what they had. */
+const known: readonly Row[] = name && existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as { rows: Row[] }).rows : [];
+const byPreset = new Map(known.map((row) => [row.preset, row]));
+const about = `${machine.processor}, ${machine.cores} cores, ${given.threads} threads, \`npm run bench:quality\`.`;
+
+/** Saves after each preset: an interruption loses one at most. */
+function report(): string {
+  const rows = Object.keys(trials).flatMap((preset) => byPreset.get(preset) ?? []);
+  const text = toMarkdown(rows, about);
+  if (name) {
+    writeFileSync(file, `${JSON.stringify({ machine, rows }, null, 1)}\n`);
+    writeFileSync(here(`./results/${name}.md`), text);
+  }
+  return text;
+}
+
 const scratch = mkdtempSync(join(tmpdir(), "heptagen-quality-"));
-const rows: Row[] = [];
 try {
   for (const preset of chosen) {
     const { unit, data } = trials[preset] as Trial;
@@ -252,20 +276,11 @@ try {
       const last = (results: Result[]) => results.at(-1)?.measure.toPrecision(5) ?? "left out";
       console.log(`${preset}, seed ${seed}: heptagen ${last(heptagen)}, pytorch ${last(pytorch)} ${unit}`);
     }
-    rows.push({ preset, steps: stepsOf(preset), unit, heptagen, pytorch });
+    const date = new Date().toISOString().slice(0, 16).replace("T", " ");
+    byPreset.set(preset, { preset, date, commit, steps: stepsOf(preset), unit, heptagen, pytorch });
+    report();
   }
 } finally {
   rmSync(scratch, { recursive: true });
 }
-const machine = describeMachine();
-const commit = execSync("git rev-parse --short HEAD", { encoding: "utf8" }).trim();
-const command = ["npm run bench:quality", ...(process.argv.length > 2 ? ["--", ...process.argv.slice(2)] : [])].join(" ");
-const date = new Date().toISOString().slice(0, 16).replace("T", " ");
-const about = `${date}, commit ${commit}, \`${command}\`; ${machine.processor}, ${machine.cores} cores, ${given.threads} threads.`;
-const report = toMarkdown(rows, about);
-console.log(`\n${report}`);
-const name = given.save ?? (given.only.length === 0 ? "quality" : undefined);
-if (name) {
-  writeFileSync(here(`./results/${name}.json`), `${JSON.stringify({ date, commit, command, machine, rows }, null, 1)}\n`);
-  writeFileSync(here(`./results/${name}.md`), report);
-}
+console.log(`\n${report()}`);
