@@ -57,7 +57,7 @@ export const diffusionGenerateImage = generateImageRecipe(diffusionFamily, {
         patch: 2,
         blocks: 2,
         attention: [7],
-        steps: 3500,
+        steps: 5600,
         learningRate: 1.5e-3,
         averaging: 0.998,
         warmup: 200,

@@ -51,7 +51,7 @@ export const vaeGenerateImage = generateImageRecipe(vaeFamily, {
         beta: 2,
         batch: 128,
         filters: 32,
-        steps: 20_000,
+        steps: 31_000,
         learningRate: 1e-3,
         averaging: 0.999,
         evaluateEvery: 2000,
