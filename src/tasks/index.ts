@@ -19,6 +19,7 @@ export {
 export { comparisonReport } from "./compare/comparison-report.node.ts";
 export { evaluateRun } from "./compare/evaluate-run.ts";
 export { type DataDescription, type DescribeOptions, describeData } from "./describe-data.node.ts";
+export type { ModelGraph } from "./export/graphs.ts";
 export { type GanOptions, ganFamily } from "./families/gan.ts";
 export { type VaeOptions, vaeFamily } from "./families/vae.ts";
 export type { GivenAudioSampleOptions, TrainingOptions as AudioTrainingOptions } from "./generate-audio/options.ts";
@@ -26,7 +27,6 @@ export type { TrainedAudioModel } from "./generate-audio/trained.ts";
 export { generateImageRecipe } from "./generate-image/generate-image.ts";
 export type {
   ImageFamily,
-  ImageGraph,
   ImageObjective,
   ImageSizes,
   InspectedModel,

@@ -17,7 +17,8 @@ import {
 import { samplers, tableOf, visitsOf, walk } from "../../models/diffusion-samplers.ts";
 import { init, sideUnit, type UNetParams } from "../../models/unet.ts";
 import { full, mul, normal, sum } from "../../ops/index.ts";
-import type { ImageFamily, ImageGraph } from "../generate-image/image-family.ts";
+import type { ModelGraph } from "../export/graphs.ts";
+import type { ImageFamily } from "../generate-image/image-family.ts";
 import type { Options } from "../recipe.ts";
 import { inspectDiffusion } from "./diffusion-pictures.node.ts";
 import { openDiffusionSampler, type WalkSettings } from "./diffusion-sampler.ts";
@@ -80,7 +81,7 @@ function configure(
 /** Steps of the sampler that is exported as one graph. */
 const exportedSteps = 50;
 
-function graphs(config: DiffusionConfig): ImageGraph[] {
+function graphs(config: DiffusionConfig): ModelGraph[] {
   const { channels, height, width, classes } = config.network;
   const canvas = ["batch", channels, height, width] as const;
   const label = { name: "labels", dtype: "int32", shape: ["batch"], note: `classes; ${classes} for none in particular` } as const;

@@ -33,7 +33,8 @@ import type { Counted } from "../../train/index.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import { fold, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import type { ImageFamily, ImageGraph, ImageSizes, PictureSampler } from "../generate-image/image-family.ts";
+import type { ModelGraph } from "../export/graphs.ts";
+import type { ImageFamily, ImageSizes, PictureSampler } from "../generate-image/image-family.ts";
 import type { Options } from "../recipe.ts";
 import { count } from "../training.ts";
 import { inspectGan } from "./gan-inspect.node.ts";
@@ -185,17 +186,17 @@ async function openSampler(
   };
 }
 
-function graphs(config: Config): readonly ImageGraph[] {
+function graphs(config: Config): readonly ModelGraph[] {
   const { channels, height, width, classes, latent, normalization } = config;
   const labels = { name: "labels", dtype: "int32", shape: ["batch"], note: `class, from 0 to ${classes - 1}` } as const;
   const more = classes > 0 ? [labels] : [];
-  const generator: ImageGraph = {
+  const generator: ModelGraph = {
     name: "generator",
     inputs: [{ name: "latents", dtype: "float32", shape: ["batch", latent], note: "standard normal numbers" }, ...more],
     output: { name: "images", note: "from 0 to 1" },
     apply: (params, latents, label) => outward(generate(paramsOf(params).generator, latents as Tensor, { labels: label })),
   };
-  const discriminator: ImageGraph = {
+  const discriminator: ModelGraph = {
     name: "discriminator",
     inputs: [{ name: "images", dtype: "float32", shape: ["batch", channels, height, width], note: "from 0 to 1" }, ...more],
     output: { name: "scores", note: "[batch]: how real each looks" },

@@ -20,7 +20,8 @@ import { compile, type Executable } from "../../runtime/index.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import { type Key, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import type { ImageFamily, ImageGraph, ImageSizes, PictureSampler, Pictures } from "../generate-image/image-family.ts";
+import type { ModelGraph } from "../export/graphs.ts";
+import type { ImageFamily, ImageSizes, PictureSampler, Pictures } from "../generate-image/image-family.ts";
 import type { Options } from "../recipe.ts";
 import { count } from "../training.ts";
 import { inspectVae } from "./vae-inspect.node.ts";
@@ -165,7 +166,7 @@ async function openSampler(
   };
 }
 
-function graphs(config: VaeConfig): readonly ImageGraph[] {
+function graphs(config: VaeConfig): readonly ModelGraph[] {
   const { channels, height, width, classes, latent } = config;
   const labels = { name: "labels", dtype: "int32", shape: ["batch"], note: `class, from 0 to ${classes - 1}` } as const;
   const more = classes > 0 ? [labels] : [];

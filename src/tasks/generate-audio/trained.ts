@@ -18,8 +18,7 @@ import { HeptagenError } from "../../util/errors.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import { key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import { exportGraphs } from "../export/graphs.ts";
-import type { ImageGraph } from "../generate-image/image-family.ts";
+import { exportGraphs, type ModelGraph } from "../export/graphs.ts";
 import { parseOptions } from "../options.ts";
 import {
   checkStop,
@@ -373,7 +372,7 @@ async function draw(
 }
 
 /** What is exported: the whole network on windows as long as in training. */
-function graphsOf(config: WaveNetConfig, time: number): ImageGraph[] {
+function graphsOf(config: WaveNetConfig, time: number): ModelGraph[] {
   const whole = config.output === "mu-law";
   const given = [
     ...(config.labels > 0

@@ -14,6 +14,7 @@ import type { Counted, LossResult } from "../../train/index.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import type { Key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
+import type { ModelGraph } from "../export/graphs.ts";
 import type { Measure, Options } from "../recipe.ts";
 
 /** Sizes that follow from the data. */
@@ -94,21 +95,6 @@ export interface InspectionPicture {
   readonly content: Uint8Array;
 }
 
-/** A part of a model that other programs run: `decoder`, `generator`. */
-export interface ImageGraph {
-  readonly name: string;
-  /** Name, type and shape of each input; "batch" stands for any number. */
-  readonly inputs: readonly {
-    readonly name: string;
-    readonly dtype: "float32" | "int32";
-    readonly shape: readonly (number | "batch")[];
-    readonly note: string;
-  }[];
-  readonly output: { readonly name: string; readonly note: string };
-  /** Traced: the inputs in their order → the output. */
-  apply(params: Tree<Tensor>, ...inputs: readonly Tensor[]): Tensor;
-}
-
 export interface ImageFamily<Config = unknown> {
   /** The family's name in recipes. */
   readonly name: string;
@@ -151,7 +137,7 @@ export interface ImageFamily<Config = unknown> {
     model: InspectedModel<Config>,
   ): Promise<{ readonly pictures: readonly InspectionPicture[]; readonly measures: readonly Measure[] }>;
   /** What is exported. */
-  graphs(config: Config): readonly ImageGraph[];
+  graphs(config: Config): readonly ModelGraph[];
   /**
    * Looks for what goes wrong in this family (posterior collapse, mode collapse). Called for each new run; the function it returns
    * sees the figures of every step and of every evaluation (keys as in metrics.jsonl) and returns a warning with advice, once.
