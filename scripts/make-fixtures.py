@@ -25,12 +25,14 @@ import torch
 
 from fixtures import gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, sequence_networks, transformer, unet, vae, wavenet
 from fixtures import ctc, gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
+from fixtures import ctc, gan, gpt2, mel, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
     "ctc": ctc.write,
     "gan": gan.write,
     "gpt2": gpt2.write,
+    "mel": mel.write,
     "metrics": metrics.write,
     "ops": ops.write,
     "optimizers": optimizers.write,
