@@ -24,19 +24,30 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, sequence_networks, transformer, unet, vae, wavenet
-from fixtures import ctc, gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
-from fixtures import ctc, gan, gpt2, mel, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
-
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
-PARTS = {
-    "ctc": ctc.write,
-from fixtures import baselines, classification, gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
+from fixtures import (
+    baselines,
+    classification,
+    ctc,
+    gan,
+    gpt2,
+    mel,
+    metrics,
+    ops,
+    optimizers,
+    pixelcnn,
+    recurrent,
+    sequence_networks,
+    transformer,
+    unet,
+    vae,
+    wavenet,
+)
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
     "baselines": baselines.write,
     "classification": classification.write,
+    "ctc": ctc.write,
     "gan": gan.write,
     "gpt2": gpt2.write,
     "mel": mel.write,
