@@ -67,10 +67,13 @@ export {
   splitImages,
 } from "./image-dataset.ts";
 export { type ImageSourceOptions, imageSizes, readImages, type SizeCount } from "./image-files.node.ts";
+export { type BucketBatch, type BucketBatches, type BucketOptions, bucketBatches } from "./length-buckets.ts";
 export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
 export { lastingSource } from "./named-data.node.ts";
 export type { Fit } from "./picture-decoder.node.ts";
+export { type DataRecord, readParallel, readRecords, textIn } from "./records.node.ts";
 export { exactResampler } from "./resample.ts";
+export { type Split, type SplitOptions, sharedGroups, splitRecords } from "./split-records.ts";
 export { spread } from "./spread.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
 export { encodeTexts, sha256, splitTexts, type TokenDataset, tokenDataset } from "./token-dataset.ts";

@@ -32,6 +32,28 @@ export async function readTable(file: string, column: string): Promise<string[]>
   }
 }
 
+/**
+ * Reads all columns of all rows, values as JSON has them: text in CSV and TSV ("" for a cell of nothing), any in Parquet.
+ *
+ * @throws HeptagenError `data/library`, `data/table`
+ */
+export async function readRows(file: string): Promise<Record<string, unknown>[]> {
+  const parquet = extname(file).toLowerCase() === ".parquet";
+  const source = parquet
+    ? `read_parquet(${quotedText(file)})`
+    : `read_csv(${quotedText(file)}, all_varchar = true, header = true)`;
+  const { connection, close } = await openDuckdb(file);
+  try {
+    const rows = (await connection.runAndReadAll(`SELECT * FROM ${source}`)).getRowObjectsJson() as Record<string, unknown>[];
+    if (parquet) return rows;
+    return rows.map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, value ?? ""])));
+  } catch (cause) {
+    throw tableError(file, cause);
+  } finally {
+    close();
+  }
+}
+
 /** A database in memory to read `file` with. */
 export async function openDuckdb(file: string): Promise<{ readonly connection: DuckDBConnection; close(): void }> {
   const { DuckDBInstance } = await import("@duckdb/node-api").catch((cause: unknown) => {

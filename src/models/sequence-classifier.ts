@@ -9,7 +9,7 @@
  * Legend: B sequences, T tokens, V vocabulary, W width, C classes.
  */
 import type { Tensor, TracedKey } from "../core/index.ts";
-import { dropout, embedding, initEmbedding, initLinear, type Embedding, type Linear, linear } from "../nn/index.ts";
+import { dropout, type Embedding, embedding, initEmbedding, initLinear, type Linear, linear } from "../nn/index.ts";
 import { add, cast, div, logSoftmax, maximum, mean, mul, neg, reshape, softplus, sub, sum, takeAlongAxis } from "../ops/index.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import { fold, type Key } from "../util/random.ts";

@@ -9,9 +9,9 @@
  */
 import { prefetch } from "../data/index.ts";
 import type { CompileOptions } from "../runtime/index.ts";
-import type { NdArray } from "../util/ndarray.ts";
+import { isNdArray, type NdArray } from "../util/ndarray.ts";
 import { fold, key } from "../util/random.ts";
-import type { Tree } from "../util/tree.ts";
+import { flatten, type Tree } from "../util/tree.ts";
 import type { Checkpoint } from "./checkpoints.node.ts";
 import { namedNumbers, numbersByName } from "./json.ts";
 import { checkFinite } from "./not-finite.ts";
@@ -26,10 +26,10 @@ export interface Training<Batch> {
   /** Initial parameters. */
   readonly params: Tree<NdArray>;
   readonly objectives: readonly Objective<Batch>[];
-  /** A pure function of the (micro-)step, counted from 0. */
+  /** A pure function of the (micro-)step, counted from 0. Batches may have a few different shapes: a step is compiled for each. */
   batch(step: number): Batch | Promise<Batch>;
-  /** Units of work in a batch (tokens, images, …), for the throughput. */
-  readonly unitsPerBatch: number;
+  /** Units of work in a batch (tokens, images, …), for the throughput; of each batch, where they differ. */
+  readonly unitsPerBatch: number | ((batch: Batch) => number);
   /** Measures of the parameters on held-out data; `score` decides which are best (lower is better): the newest, if there is none. */
   evaluate?(params: Tree<NdArray>): Promise<{ readonly measures: Readonly<Record<string, number>>; readonly score?: number }>;
   /** Makes something to look at and returns a name for its file and its content. */
@@ -132,7 +132,22 @@ export async function trainLoop<Batch>(
 
   const root = fold(key(options.seed), "train");
   const nextBatch = prefetch((at: number) => batchOf(training, accumulate, at));
-  const compiled: { readonly group: readonly Objective<Batch>[]; readonly joint: JointStep<Batch> }[] = [];
+  const groups = trainedTogether(objectives);
+  /** The steps of each group, by the shapes of the batch. */
+  const compiled = new Map<string, JointStep<Batch>[]>();
+  const stepsFor = async (batch: Batch): Promise<readonly JointStep<Batch>[]> => {
+    const shapes = signatureOf(batch);
+    const known = compiled.get(shapes);
+    if (known) return known;
+    const made: JointStep<Batch>[] = [];
+    const settings = { accumulate, averaging, compile: options.compile ?? {} };
+    for (const group of groups) {
+      const others = othersOf(objectives, trained, group);
+      made.push(await compileJointStep(group, statesOf(objectives, trained, group), others, batch, settings));
+    }
+    compiled.set(shapes, made);
+    return made;
+  };
   let events: EventWriter | undefined;
   let progress = startProgress({ total: steps, now: performance.now() / 1000, step });
   const norms = new Map<string, readonly number[]>();
@@ -176,7 +191,9 @@ export async function trainLoop<Batch>(
   const takeStep = async (): Promise<void> => {
     const batch = await rescued(() => nextBatch(step));
     const reports: Record<string, StepReport> = {};
-    for (const { group, joint } of compiled) {
+    const joints = await stepsFor(batch);
+    for (const [g, group] of groups.entries()) {
+      const joint = joints[g] as JointStep<Batch>;
       const [{ name: first, every = 1 }] = group as [Objective<Batch>];
       if ((step + 1) % every !== 0) continue;
       const at = { step: step + 1, key: fold(fold(root, first), step) };
@@ -197,7 +214,12 @@ export async function trainLoop<Batch>(
     step++;
     unsaved = true;
     evaluationDue = training.evaluate !== undefined && isDue(options.evaluateEvery);
-    progress = advance(progress, { step, units: training.unitsPerBatch * accumulate, now: performance.now() / 1000 });
+    const { unitsPerBatch: units } = training;
+    progress = advance(progress, {
+      step,
+      units: typeof units === "number" ? units * accumulate : units(batch),
+      now: performance.now() / 1000,
+    });
     const { loss, learningRate } = reports[objectives[0]?.name ?? ""] as StepReport;
     emit({
       kind: "step",
@@ -245,17 +267,9 @@ export async function trainLoop<Batch>(
   };
 
   try {
-    if (step < steps && !stalled()) {
-      const example = await nextBatch(step);
-      for (const group of trainedTogether(objectives)) {
-        const others = othersOf(objectives, trained, group);
-        const settings = { accumulate, averaging, compile: options.compile ?? {} };
-        const joint = await compileJointStep(group, statesOf(objectives, trained, group), others, example, settings);
-        compiled.push({ group, joint });
-      }
-    }
+    const [first] = step < steps && !stalled() ? await stepsFor(await nextBatch(step)) : [];
     events = openEventWriter(run.path("tensorboard"), from ? { resumeStep: step + 1 } : {});
-    emit({ kind: "start", step, steps, device: compiled[0]?.joint.device ?? "" });
+    emit({ kind: "start", step, steps, device: first?.device ?? "" });
     progress = skipTime(progress, performance.now() / 1000);
 
     let ended: LoopResult["ended"] = "finished";
@@ -271,8 +285,15 @@ export async function trainLoop<Batch>(
     return { ended, step, seconds: seconds(), params: current(), best };
   } finally {
     events?.close();
-    for (const { joint } of compiled) await joint.dispose();
+    for (const joint of [...compiled.values()].flat()) await joint.dispose();
   }
+}
+
+/** What two batches have in common that the same compiled step takes: structure, types and shapes. */
+function signatureOf(batch: unknown): string {
+  return flatten(batch, isNdArray)
+    .map(({ path, leaf }) => `${path}:${leaf.dtype}[${leaf.shape}]`)
+    .join(" ");
 }
 
 function readPosition(from: Checkpoint | undefined): Required<Omit<Position, "best">> & Pick<LoopResult, "best"> {

@@ -1,7 +1,7 @@
 /** Texts with their classes: read, checked, and turned into tokens and class numbers. */
-import type { Tokenizer } from "../../data/index.ts";
+import { type DataRecord, type Tokenizer, textIn } from "../../data/index.ts";
 import { HeptagenError, nearest } from "../../util/errors.ts";
-import { type PlacedRecord, readPlaced, textOf } from "../sequence/records.ts";
+import { type Placed, readPlaced } from "../sequence/records.ts";
 import type { Assets } from "../sequence/sequence-task.ts";
 import { encodeText } from "../sequence/text.ts";
 import type { TrainingOptions } from "./options.ts";
@@ -11,7 +11,7 @@ export interface RawText {
   readonly text: string;
   /** undefined where they are to be predicted. */
   readonly labels: readonly string[] | undefined;
-  readonly placed: Pick<PlacedRecord, "place" | "side" | "group">;
+  readonly placed: Placed;
 }
 
 /** What training learns about the classes. */
@@ -33,21 +33,21 @@ export interface TextExample {
 /** @throws HeptagenError `data/…` with file and line */
 export async function readTexts(options: TrainingOptions): Promise<RawText[]> {
   const { textColumn, labelColumn, labelSeparator } = options;
-  const { records } = await readPlaced(options, { text: textColumn, label: labelColumn });
-  return records.map((record) => {
+  return (await readPlaced(options)).map((record) => {
     const { place, side, group } = record;
-    const given = record.values[labelColumn];
-    const labels = Array.isArray(given)
-      ? given.map(String)
-      : labelSeparator === undefined
-        ? [textOf(record, labelColumn)]
-        : textOf(record, labelColumn).split(labelSeparator);
     return {
-      text: textOf(record, textColumn),
-      labels: labels.map((label) => label.trim()).filter((label) => label !== ""),
+      text: textIn(record, textColumn, "--text-column"),
+      labels: labelsIn(record, labelColumn, labelSeparator),
       placed: { place, ...(side && { side }), ...(group !== undefined && { group }) },
     };
   });
+}
+
+function labelsIn(record: DataRecord, column: string, separator: string | undefined): string[] {
+  const given = record.values[column];
+  const text = () => textIn(record, column, "--label-column");
+  const labels = Array.isArray(given) ? given.map(String) : separator === undefined ? [text()] : text().split(separator);
+  return labels.map((label) => label.trim()).filter((label) => label !== "");
 }
 
 /** @throws HeptagenError `data/one-class` */
@@ -60,10 +60,14 @@ export function classFacts(train: readonly RawText[]): ClassFacts {
   }
   const labels = [...counts.keys()].sort();
   if (labels.length < 2) {
-    throw new HeptagenError("data/one-class", `expected texts of at least two classes, got ${labels.length} (${labels.join(", ")})`, {
-      facts: { labels },
-      next: "Name the column that holds the classes with --label-column.",
-    });
+    throw new HeptagenError(
+      "data/one-class",
+      `expected texts of at least two classes, got ${labels.length} (${labels.join(", ")})`,
+      {
+        facts: { labels },
+        next: "Name the column that holds the classes with --label-column.",
+      },
+    );
   }
   return { labels, several, counts: labels.map((label) => counts.get(label) as number) };
 }

@@ -1,8 +1,8 @@
 /** The options of classification: of training, evaluating, predicting and inspecting. */
 import { z } from "zod";
-import { count, fraction } from "../training.ts";
 import { files, sequenceOptions, showOptions, sideOption, textOptions } from "../sequence/options.ts";
 import { recordOptions } from "../sequence/records.ts";
+import { count, fraction } from "../training.ts";
 
 /** Which columns hold what. */
 const columns = {

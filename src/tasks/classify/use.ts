@@ -3,13 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { grad, type Tensor } from "../../core/index.ts";
 import type { Tokenizer } from "../../data/index.ts";
-import {
-  calibrationError,
-  classificationScores,
-  confusionMatrix,
-  logLoss,
-  multiLabelScores,
-} from "../../metrics/index.ts";
+import { calibrationError, classificationScores, confusionMatrix, logLoss, multiLabelScores } from "../../metrics/index.ts";
 import { type ClassifierConfig, type ClassifierParams, forward } from "../../models/sequence-classifier.ts";
 import { mul, reshape, sigmoid, softmax, sum } from "../../ops/index.ts";
 import { type Device, jit } from "../../runtime/index.ts";
@@ -38,16 +32,16 @@ export function useClassifier<Config>(
 ): TaskUse<RawText, TextExample> {
   const { labels, several } = facts;
   const classes = labels.length;
-  const scores = jit(
-    (params: Tree<Tensor>, tokens: Tensor, lengths: Tensor) => {
+  const scores = jit<[Tree<NdArray>, NdArray, NdArray], Tensor>(
+    (params, tokens, lengths) => {
       const logits = forward(model, params as unknown as ClassifierParams, tokens, lengths);
       return several ? sigmoid(logits) : softmax(logits);
     },
     { device },
   );
   /** How much each token speaks for a class: gradients along the way from nothing to the whole text. */
-  const contributions = jit(
-    (params: Tree<Tensor>, tokens: Tensor, lengths: Tensor, chosen: Tensor, presence: Tensor) =>
+  const contributions = jit<[Tree<NdArray>, NdArray, NdArray, NdArray, NdArray], Tensor>(
+    (params, tokens, lengths, chosen, presence) =>
       grad((share: Tensor) => {
         const logits = forward(model, params as unknown as ClassifierParams, tokens, lengths, { presence: share });
         return sum(mul(logits, reshape(chosen, [1, classes])));
@@ -64,7 +58,7 @@ export function useClassifier<Config>(
           some.map(({ ids }) => ids),
           { rows, length: length as number },
         );
-        const { data } = (await scores(params, batch.tokens, batch.lengths)) as NdArray;
+        const { data } = await scores(params, batch.tokens, batch.lengths);
         return some.map((_, b) => (data as Float32Array).slice(b * classes, (b + 1) * classes));
       },
       look ? { look } : {},
@@ -74,7 +68,10 @@ export function useClassifier<Config>(
     const length = roundedLength(ids.length);
     const rows = Array.from({ length: integrationSteps }, () => ids);
     const batch = padRows(rows, { rows: integrationSteps, length });
-    const shares = Float32Array.from({ length: integrationSteps * length }, (_, i) => (Math.floor(i / length) + 0.5) / integrationSteps);
+    const shares = Float32Array.from(
+      { length: integrationSteps * length },
+      (_, i) => (Math.floor(i / length) + 0.5) / integrationSteps,
+    );
     const wanted = Float32Array.from({ length: classes }, (_, c) => (c === chosen ? 1 : 0));
     const { data } = (await contributions(
       params,
@@ -101,7 +98,11 @@ export function useClassifier<Config>(
       return { accuracy: result.accuracy, macroF1: result.macro.f1, microF1: result.micro.f1 };
     }
     const actual = examples.map((example) => example.classes[0] as number);
-    const { accuracy, macro } = classificationScores(actual, found.map((p) => named(p)[0] as number), classes);
+    const { accuracy, macro } = classificationScores(
+      actual,
+      found.map((p) => named(p)[0] as number),
+      classes,
+    );
     const all = found.flatMap((p) => [...p]);
     return { accuracy, macroF1: macro.f1, calibrationError: calibrationError(all, actual), logLoss: logLoss(all, actual) };
   };
@@ -135,7 +136,9 @@ export function useClassifier<Config>(
             text: example.text,
             label: several ? chosen : chosen[0],
             probability: rounded(p[best] as number),
-            probabilities: Object.fromEntries(order.slice(0, options.top as number).map((c) => [labels[c], rounded(p[c] as number)])),
+            probabilities: Object.fromEntries(
+              order.slice(0, options.top as number).map((c) => [labels[c], rounded(p[c] as number)]),
+            ),
             ...(options.explain === true && { tokens: await explained(params, example, best) }),
           };
         }),
@@ -161,9 +164,18 @@ export function useClassifier<Config>(
       const found = await probabilities(params, examples);
       if (!several) {
         const actual = examples.map((example) => example.classes[0] as number);
-        const matrix = confusionMatrix(actual, found.map((p) => named(p)[0] as number), classes);
+        const matrix = confusionMatrix(
+          actual,
+          found.map((p) => named(p)[0] as number),
+          classes,
+        );
         const file = join(options.out, "confusion.png");
-        const totals = matrix.map((row) => Math.max(1, row.reduce((a, b) => a + b, 0)));
+        const totals = matrix.map((row) =>
+          Math.max(
+            1,
+            row.reduce((a, b) => a + b, 0),
+          ),
+        );
         const picture = await drawMatrix({
           title: `${examples.length} held-out examples`,
           rows: labels,
@@ -194,7 +206,10 @@ export function useClassifier<Config>(
           title: `what speaks for and against "${label}"`,
           rows: ["for", "against"],
           columns: tokens.map(({ token }) => token),
-          values: [tokens.map(({ weight }) => Math.max(0, weight) / strongest), tokens.map(({ weight }) => Math.max(0, -weight) / strongest)],
+          values: [
+            tokens.map(({ weight }) => Math.max(0, weight) / strongest),
+            tokens.map(({ weight }) => Math.max(0, -weight) / strongest),
+          ],
         });
         await writeFile(file, picture);
         pictures.push({ file, caption: `integrated gradients of each token for "${label}" (all in ${json})` });
@@ -207,7 +222,10 @@ export function useClassifier<Config>(
 
   async function explained(params: Tree<NdArray>, example: TextExample, chosen: number) {
     const weights = await explain(params, example, chosen);
-    return [...example.ids].map((id, t) => ({ token: (tokenizer as Tokenizer).decode([id]), weight: rounded(weights[t] as number) }));
+    return [...example.ids].map((id, t) => ({
+      token: (tokenizer as Tokenizer).decode([id]),
+      weight: rounded(weights[t] as number),
+    }));
   }
 
   async function baselineMeasures(examples: readonly TextExample[], context: EvaluationContext<RawText>): Promise<Measure[]> {

@@ -42,7 +42,9 @@ export async function drawMatrix({ title, rows, columns, values, cells, axes }: 
       parts.push(text(x + cell / 2, y + height / 2 + 4, content, 10, middle));
     });
   });
-  rows.forEach((label, r) => parts.push(text(left - 6, top + (r + 0.5) * height + 4, short(label), font, 'text-anchor="end"')));
+  for (const [r, label] of rows.entries()) {
+    parts.push(text(left - 6, top + (r + 0.5) * height + 4, short(label), font, 'text-anchor="end"'));
+  }
   columns.forEach((label, c) => {
     const [x, y] = [left + (c + 0.5) * cell + 4, top - 6];
     parts.push(text(0, 0, short(label), font, `transform="translate(${x} ${y}) rotate(-90)"`));

@@ -37,7 +37,7 @@ const base: Options = {
   seed: 1,
 };
 
-const recurrent: Options = { layers: 1, width: 128, norm: "none", attention: "none", dropout: 0.3 };
+const recurrent: Options = { layers: 1, width: 128, dropout: 0.3 };
 
 /** What each network starts from. */
 const networks = [
@@ -71,6 +71,14 @@ export const sentimentRecipes = recipesOf("sentiment", "tells how the writer of 
 export const classifyRecipes = recipesOf("classify", "tells which of some classes a text belongs to", {
   sections: {
     summary: "the sections of Debian by the descriptions of their packages",
-    options: { data: "debian-sections", groupColumn: "package", test: 0.1, validation: 0.05, longest: 96, steps: 3000, evaluateEvery: 500 },
+    options: {
+      data: "debian-sections",
+      groupColumn: "package",
+      test: 0.1,
+      validation: 0.05,
+      longest: 96,
+      steps: 3000,
+      evaluateEvery: 500,
+    },
   },
 });

@@ -10,7 +10,28 @@ export interface BucketedOptions<Example, Batch> {
   readonly shapes: number;
   /** One length, or two: of what is read and what is written. */
   lengthsOf(example: Example): readonly number[];
-  /** Makes a batch: its lengths, and which rows count (others only fill it up). */
+  /** Makes a batch of rows padded to these lengths; rows that are not counted only fill it up. */
   collate(examples: readonly Example[], lengths: readonly number[], counted: readonly boolean[]): Batch;
   units(batch: Batch): number;
+}
+
+/** @throws HeptagenError `data/empty` */
+export function bucketed<Example, Batch>(
+  examples: readonly Example[],
+  key: Key,
+  { batch: size, shapes, lengthsOf, collate, units }: BucketedOptions<Example, Batch>,
+): Batches<Batch> {
+  const { batch, padding } = bucketBatches(examples.map(lengthsOf), { batch: size, shapes }, key);
+  return {
+    padding,
+    units,
+    batch(step) {
+      const { indices, shape, counted } = batch(step);
+      return collate(
+        Array.from(indices, (i) => examples[i] as Example),
+        shape,
+        counted,
+      );
+    },
+  };
 }

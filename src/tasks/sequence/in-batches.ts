@@ -61,7 +61,10 @@ export async function inBatches<Example, Result>(
 export function padRows(
   rows: readonly Int32Array[],
   { rows: count, length }: { readonly rows: number; readonly length: number },
-): { readonly tokens: { dtype: "int32"; shape: number[]; data: Int32Array }; readonly lengths: { dtype: "int32"; shape: number[]; data: Int32Array } } {
+): {
+  readonly tokens: { dtype: "int32"; shape: number[]; data: Int32Array };
+  readonly lengths: { dtype: "int32"; shape: number[]; data: Int32Array };
+} {
   const tokens = new Int32Array(count * length);
   const lengths = new Int32Array(count).fill(1);
   rows.forEach((ids, b) => {

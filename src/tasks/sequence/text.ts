@@ -1,10 +1,5 @@
 /** What tasks on text share: a tokenizer learnt from the training texts, texts as tokens of a limited number. */
-import {
-  byteTokenizer,
-  characterTokenizer,
-  type Tokenizer,
-  trainBpe,
-} from "../../data/index.ts";
+import { byteTokenizer, characterTokenizer, type Tokenizer, trainBpe } from "../../data/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
 
 export interface TextChoice {
