@@ -23,10 +23,11 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
+from fixtures import ctc, gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
+    "ctc": ctc.write,
     "gan": gan.write,
     "gpt2": gpt2.write,
     "metrics": metrics.write,
