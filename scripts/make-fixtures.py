@@ -23,13 +23,14 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import ctc, gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
+from fixtures import ctc, gan, gpt2, mel, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
     "ctc": ctc.write,
     "gan": gan.write,
     "gpt2": gpt2.write,
+    "mel": mel.write,
     "metrics": metrics.write,
     "ops": ops.write,
     "optimizers": optimizers.write,
