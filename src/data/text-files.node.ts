@@ -87,7 +87,7 @@ function readJsonLines(text: string, file: string, column: string): Document[] {
 }
 
 /** Bytes as text; throws with the place when they are not UTF-8. */
-function decodeText(bytes: Uint8Array, source: string): string {
+export function decodeText(bytes: Uint8Array, source: string): string {
   const zero = bytes.indexOf(0);
   if (zero >= 0) throw notText(source, `a zero byte at offset ${zero}`);
   try {
