@@ -67,10 +67,21 @@ export {
   splitImages,
 } from "./image-dataset.ts";
 export { type ImageSourceOptions, imageSizes, readImages, type SizeCount } from "./image-files.node.ts";
+export {
+  type FeatureStatistics,
+  featureStatistics,
+  type MelOptions,
+  melDefaults,
+  melFeatures,
+  melFrames,
+  normalizeFeatures,
+} from "./mel.ts";
 export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
 export { lastingSource } from "./named-data.node.ts";
+export { countNgrams, type NgramModel } from "./ngram.ts";
 export type { Fit } from "./picture-decoder.node.ts";
 export { exactResampler } from "./resample.ts";
+export { framesToSay, type ReadSpeechOptions, readSpeech, type Speech, type SpeechRecord } from "./speech-records.node.ts";
 export { spread } from "./spread.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
 export { encodeTexts, sha256, splitTexts, type TokenDataset, tokenDataset } from "./token-dataset.ts";
@@ -85,3 +96,4 @@ export {
   tokenizerFromJSON,
 } from "./tokenizer.ts";
 export { trainBpe } from "./train-bpe.node.ts";
+export { readTranscripts, type Transcript, type TranscriptColumns } from "./transcripts.node.ts";

@@ -84,7 +84,8 @@ export async function readSpeech(source: string, options: ReadSpeechOptions = {}
       records.push({ samples, text, file, speaker, source: place });
     } catch (error) {
       if (!(error instanceof HeptagenError)) throw error;
-      bad.push({ file: place, reason: String(error.facts.reason ?? error.message) });
+      const { reason } = error.facts; // of a file that cannot be decoded
+      bad.push({ file: place, reason: reason === undefined ? error.message : `"${sound}": ${reason}` });
     }
   }
   const silent = selected ? [] : sounds.map((path) => join(folder, path)).filter((file) => !used.has(file));

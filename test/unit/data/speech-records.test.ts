@@ -181,8 +181,8 @@ describe("what does not fit together", () => {
       `${at(3)}there is no sound "gone.wav"`,
       `${at(4)}nothing is said in "empty.wav": its transcript is empty`,
       `${at(5)}"short.wav" is too short for its text: 0.10 s are 3 frames, "aab" needs 4`,
-      `${at(6)}it is silent`,
-      `${at(7)}it is damaged`,
+      `${at(6)}"silent.wav": it is silent`,
+      `${at(7)}"broken.wav": it is damaged`,
       `${at(8)}"good" has a transcript already, at ${join(folder, "t.csv")}:2`,
     ]) {
       expect(error.message).toContain(line);
