@@ -145,11 +145,14 @@ describe("sounds of another form", () => {
     expect(notes).toEqual(["1 of 2 sounds had 44100 Hz and 2 channels: resampled to 16000 Hz and mixed into one channel"]);
     const [a, b] = records.map(({ samples }) => samples) as [Float32Array, Float32Array];
     expect(Math.abs(a.length - 8000)).toBeLessThan(3);
-    for (let i = 1000; i < 7000; i++) expect(Math.abs((a[i] as number) - (b[i] as number))).toBeLessThan(0.01);
-    expect((await readSpeech(await files(), { rate: 44100 })).notes).toEqual([
-      "1 of 2 sounds had 44100 Hz and 2 channels: mixed into one channel",
-      "1 of 2 sounds had 16000 Hz and 1 channel: resampled to 44100 Hz",
-    ]);
+    const gaps = [...a.subarray(1000, 7000)].map((x, i) => Math.abs(x - (b[i + 1000] as number)));
+    expect(Math.max(...gaps)).toBeLessThan(0.01);
+  });
+
+  test("are only mixed where the rate is right", async () => {
+    const folder = await folderOf({ "a.wav": wav(tone(0.5, 44100), 44100, 2), "a.txt": "one" });
+    const { notes } = await readSpeech(folder, { rate: 44100 });
+    expect(notes).toEqual(["1 of 1 sounds had 44100 Hz and 2 channels: mixed into one channel"]);
   });
 
   test("are an error where they are not to be converted", async () => {
