@@ -47,11 +47,6 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", 
 PARTS = {
     "baselines": baselines.write,
     "classification": classification.write,
-from fixtures import ctc, gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
-from fixtures import ctc, gan, gpt2, mel, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
-
-FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
-PARTS = {
     "ctc": ctc.write,
     "gan": gan.write,
     "gpt2": gpt2.write,

@@ -68,11 +68,22 @@ export {
 } from "./image-dataset.ts";
 export { type ImageSourceOptions, imageSizes, readImages, type SizeCount } from "./image-files.node.ts";
 export { type BucketBatch, type BucketBatches, type BucketOptions, bucketBatches } from "./length-buckets.ts";
+export {
+  type FeatureStatistics,
+  featureStatistics,
+  type MelOptions,
+  melDefaults,
+  melFeatures,
+  melFrames,
+  normalizeFeatures,
+} from "./mel.ts";
 export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
 export { lastingSource } from "./named-data.node.ts";
+export { countNgrams, type NgramModel } from "./ngram.ts";
 export type { Fit } from "./picture-decoder.node.ts";
 export { type DataRecord, readParallel, readRecords, textIn } from "./records.node.ts";
 export { exactResampler } from "./resample.ts";
+export { framesToSay, type ReadSpeechOptions, readSpeech, type Speech, type SpeechRecord } from "./speech-records.node.ts";
 export { type Split, type SplitOptions, sharedGroups, splitRecords } from "./split-records.ts";
 export { spread } from "./spread.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
@@ -88,3 +99,4 @@ export {
   tokenizerFromJSON,
 } from "./tokenizer.ts";
 export { trainBpe } from "./train-bpe.node.ts";
+export { readTranscripts, type Transcript, type TranscriptColumns } from "./transcripts.node.ts";

@@ -28,6 +28,32 @@ export {
 } from "./beam-search.ts";
 export { type Conv, type ConvInit, conv, convTranspose, initConv, initConvTranspose } from "./conv.ts";
 export {
+  bioRules,
+  type Crf,
+  constrainCrf,
+  crfDecode,
+  crfLogPartition,
+  crfLosses,
+  crfMarginals,
+  crfScores,
+  initCrf,
+  type TagScores,
+} from "./crf.ts";
+export { type CtcOptions, type CtcTargets, ctcLoss, ctcLosses } from "./ctc.ts";
+export {
+  type BeamSearchOptions,
+  type BestPath,
+  bestPath,
+  type CtcScores,
+  ctcBeamSearch,
+  type Hypothesis,
+  type LabelScorer,
+  labelScorer,
+  type NextToken,
+  type ScorerOptions,
+  wordScorer,
+} from "./ctc-decoding.ts";
+export {
   bernoulliEntropy,
   bernoulliLogProb,
   categoricalEntropy,
@@ -67,4 +93,6 @@ export {
 } from "./losses.ts";
 export { initNorm, layerNorm, type Norm, rmsNorm } from "./norm.ts";
 export { markSeen, type SamplingOptions, sampleToken, samplingDefaults } from "./sampling.ts";
+export { type SpecAugmentOptions, specAugment, specAugmentDefaults } from "./spec-augment.ts";
 export { initPowerIteration, spectralNorm } from "./spectral-norm.ts";
+export { initSubsampling, type Subsampling, subsample, subsampledFrames } from "./subsampling.ts";

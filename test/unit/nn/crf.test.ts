@@ -158,7 +158,7 @@ describe("gradients are those of central differences", () => {
     ["transition", 4, 3],
   ] as const)("%s", (_, operand, place) => {
     const value = all[operand] as Value;
-    for (let i = 0; i < value.data.length; i++) {
+    for (let i = 0; i < value.data.length; i += value.data.length > 9 ? 7 : 1) {
       const at = (h: number) => {
         const moved = all.map((v, k) => (k === operand ? { ...v, data: v.data.map((x, n) => (n === i ? x + h : x)) } : v));
         return numbers((...x) => loss(x), ...(moved as [Value, ...Value[]]))[0]?.[0] as number;
