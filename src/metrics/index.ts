@@ -13,3 +13,8 @@ export {
   sumScored,
 } from "./language.ts";
 export { type ManifoldScores, manifoldScores } from "./manifolds.ts";
+export { type BleuOptions, type BleuScore, type BleuSmoothing, type BleuTokenizer, corpusBleu, sentenceBleu } from "./bleu.ts";
+export { type ChrfOptions, type ChrfScore, corpusChrf } from "./chrf.ts";
+export { type Overlap } from "./overlap.ts";
+export { type RougeOptions, type RougeScores, rouge, rougeMean } from "./rouge.ts";
+export { type AlignmentChunk, align, characterErrorRate, type ErrorRate, wordErrorRate } from "./word-error.ts";
