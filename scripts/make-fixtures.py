@@ -4,7 +4,8 @@
 The fixtures are committed, so the test suite needs no Python. Run this only to change them:
 
     apt-get install python3-torch libopenblas0-openmp     # Debian 12 ships PyTorch 1.13
-    apt-get install python3-scipy python3-sklearn         # for the part "metrics"
+    apt-get install python3-scipy python3-sklearn         # for the parts "metrics", "classification" and "baselines"
+    apt-get install python3-nltk                          # for the part "classification"
     /usr/bin/python3 scripts/make-fixtures.py             # everything, about a minute
     /usr/bin/python3 scripts/make-fixtures.py ops gpt2    # only these parts
 
@@ -23,10 +24,12 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
+from fixtures import baselines, classification, gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
+    "baselines": baselines.write,
+    "classification": classification.write,
     "gan": gan.write,
     "gpt2": gpt2.write,
     "metrics": metrics.write,

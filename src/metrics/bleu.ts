@@ -109,10 +109,14 @@ export function referencesOf(what: string, references: readonly (string | readon
   const given = references[i] as string | readonly string[];
   const texts = (typeof given === "string" ? [given] : given).filter((text) => text !== "");
   if (texts.length > 0) return texts;
-  throw new HeptagenError("metrics/reference", `${what}: expected a reference that is not empty for each segment, got none for segment ${i}`, {
-    facts: { segment: i },
-    next: "Leave segments without a reference out of both lists.",
-  });
+  throw new HeptagenError(
+    "metrics/reference",
+    `${what}: expected a reference that is not empty for each segment, got none for segment ${i}`,
+    {
+      facts: { segment: i },
+      next: "Leave segments without a reference out of both lists.",
+    },
+  );
 }
 
 /** Of the references' lengths the nearest, the shorter where two are. */
@@ -135,7 +139,7 @@ function combine(
   const rest = { counts, totals, precisions, brevityPenalty, hypothesisLength: hypothesis, referenceLength: reference };
   if (counts.every((count) => count === 0)) return { score: 0, ...rest };
   let order = maximalOrder;
-  let halves = 1;
+  let zeros = 0;
   for (let n = 1; n <= maximalOrder; n++) {
     const added = smoothing === "add-k" && n > 1 ? value : 0;
     const count = (counts[n - 1] as number) + added;
@@ -143,7 +147,7 @@ function combine(
     if (total === 0) break;
     if (effectiveOrder) order = n;
     if (count > 0) precisions[n - 1] = (100 * count) / total;
-    else if (smoothing === "exp") precisions[n - 1] = 100 / ((halves *= 2) * total);
+    else if (smoothing === "exp") precisions[n - 1] = 100 / (2 ** ++zeros * total);
     else if (smoothing === "floor") precisions[n - 1] = (100 * value) / total;
   }
   const logarithms = precisions.slice(0, order).reduce((sum, precision) => sum + Math.log(precision), 0); // log 0 makes the score 0

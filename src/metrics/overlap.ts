@@ -35,16 +35,13 @@ export function meanOverlap(overlaps: readonly Overlap[], weights: readonly numb
   return { precision: mean("precision"), recall: mean("recall"), f1: mean("f1") };
 }
 
-/** Unicode's white space, as Python's `str.split()` knows it: tabs and separators of records too, byte order marks not. */
-const whiteSpace = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/u;
-
 /**
- * The words of a text: what stands between white space.
+ * The words of a text: what stands between white space (Unicode's, as in Python's `str.split()`).
  *
  * @example splitWords("  two\twords ") // ["two", "words"]
  */
 export function splitWords(text: string): string[] {
-  return text.split(whiteSpace).filter((word) => word !== "");
+  return text.split(/\p{White_Space}+/u).filter((word) => word !== "");
 }
 
 /** How often each run of `n` parts occurs, under the parts joined by `joint`. */

@@ -75,7 +75,9 @@ const middleSuffixes: readonly Rule[] = [
 ];
 
 const lastSuffixes: readonly Rule[] = [
-  ...["al", "ance", "ence", "er", "ic", "able", "ible", "ant", "ement", "ment", "ent"].map((suffix): Rule => [suffix, "", muchLeft]),
+  ...["al", "ance", "ence", "er", "ic", "able", "ible", "ant", "ement", "ment", "ent"].map(
+    (suffix): Rule => [suffix, "", muchLeft],
+  ),
   ["ion", "", (stem) => muchLeft(stem) && /[st]$/.test(stem)],
   ...["ou", "ism", "ate", "iti", "ous", "ive", "ize"].map((suffix): Rule => [suffix, "", muchLeft]),
 ];

@@ -45,17 +45,17 @@ test("each kind of error is counted", () => {
 
 /** Three lines as jiwer prints them: what was said, what was heard, the errors. */
 function show({ alignments }: ErrorRate, said: string[], heard: string[]): string[] {
-  const lines = ["", "", ""];
+  let [above, below, errors] = ["", "", ""];
   const letters = { equal: " ", substitute: "S", delete: "D", insert: "I" };
   for (const { type, reference, hypothesis } of alignments[0] ?? []) {
     const count = Math.max(reference[1] - reference[0], hypothesis[1] - hypothesis[0]);
     for (let k = 0; k < count; k++) {
-      lines[0] += type === "insert" ? "*" : said[reference[0] + k];
-      lines[1] += type === "delete" ? "*" : heard[hypothesis[0] + k];
-      lines[2] += letters[type];
+      above += type === "insert" ? "*" : said[reference[0] + k];
+      below += type === "delete" ? "*" : heard[hypothesis[0] + k];
+      errors += letters[type];
     }
   }
-  return lines;
+  return [above, below, errors];
 }
 
 describe("alignments of characters", () => {
@@ -77,7 +77,13 @@ describe("alignments of characters", () => {
       "no** i**t will n*************o***********t*",
       "SSDD SDD       SDDDDDDDDDDDDD DDDDDDDDDDD D",
     ],
-    ["this sentence could be split", "this sentence will be split by ai", "this sentence could be split******", "this sentence will* be split by ai", "              SSS D         IIIIII"],
+    [
+      "this sentence could be split",
+      "this sentence will be split by ai",
+      "this sentence could be split******",
+      "this sentence will* be split by ai",
+      "              SSS D         IIIIII",
+    ],
   ])("%s, heard as %s", (reference, hypothesis, ...expected) => {
     expect(show(characterErrorRate([reference], [hypothesis]), [...reference], [...hypothesis])).toEqual(expected);
   });
@@ -115,7 +121,13 @@ test("any alignment covers both sides, is true where it says equal, and has the 
 });
 
 /** Edit distance by its recursive definition. */
-function distance(a: readonly number[], b: readonly number[], i = a.length, j = b.length, seen = new Map<number, number>()): number {
+function distance(
+  a: readonly number[],
+  b: readonly number[],
+  i = a.length,
+  j = b.length,
+  seen = new Map<number, number>(),
+): number {
   if (i === 0 || j === 0) return i + j;
   const known = seen.get(i * 100 + j);
   if (known !== undefined) return known;
