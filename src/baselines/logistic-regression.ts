@@ -13,7 +13,7 @@ export interface LogisticRegressionOptions {
   readonly inverseRegularization?: number;
   /** Whether each class counts alike, its examples weighing N / (classes that occur × examples of it); they weigh 1 unless told. */
   readonly balanced?: boolean;
-  /** Stops when no part of the gradient is larger; 1e-4 unless told. */
+  /** Stops when no part of the gradient is larger; 1e-5 unless told. */
   readonly tolerance?: number;
   /** 1,000 unless told. */
   readonly maxIterations?: number;
@@ -46,7 +46,7 @@ export function fitLogisticRegression(
   classes: number,
   options: LogisticRegressionOptions = {},
 ): LogisticRegression {
-  const { inverseRegularization = 1, balanced = false, tolerance = 1e-4, maxIterations = 1000 } = options;
+  const { inverseRegularization = 1, balanced = false, tolerance = 1e-5, maxIterations = 1000 } = options;
   const counts = countClasses(vectors, labels, classes);
   const occurring = counts.filter((count) => count > 0).length;
   const importance = counts.map((count) => (balanced ? vectors.rows / (occurring * count) : 1));
