@@ -35,6 +35,8 @@ export interface Receipt {
   readonly fetched: string;
   /** Where the content lies in the folder. */
   readonly content: string;
+  /** Of the set, when it was prepared; 1 unless told. */
+  readonly revision?: number;
 }
 
 export interface FetchedArchive {

@@ -1,6 +1,7 @@
 /** Sets that readers know by name: those of the catalogue, addresses and sets of the hub that have been fetched. */
 import { resolve } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
+import { readReceipt } from "./cache-folder.node.ts";
 import type { DataKind, DataSet } from "./catalogue.ts";
 import { locateData, namedData } from "./get-data.node.ts";
 
@@ -32,7 +33,11 @@ export async function findNamed(text: string, wanted: DataKind): Promise<FoundDa
   }
   const path = await locateData(named);
   if (path !== undefined) return { set, part, path };
-  throw new HeptagenError("data/not-fetched", `the data set ${text} is not on this machine yet`, {
+  const earlier = (await readReceipt(set.name)) !== undefined;
+  const what = earlier
+    ? "was prepared by an earlier version of Heptagen, which did it in another way"
+    : "is not on this machine yet";
+  throw new HeptagenError("data/not-fetched", `the data set ${text} ${what}`, {
     facts: { name: set.name },
     next: `Fetch it once with: heptagen data get ${named.whole}`,
   });

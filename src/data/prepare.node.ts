@@ -8,6 +8,7 @@ import { HeptagenError } from "../util/errors.ts";
 import type { Preparation } from "./catalogue.ts";
 import { prepareFishSpeech, prepareSpokenWords, prepareSynthSamples } from "./prepare-audio.node.ts";
 import { prepareCatFrames, prepareEmoji, prepareLfwSubset, preparePaintings } from "./prepare-images.node.ts";
+import { prepareChicagoRidership, prepareFoodReviews } from "./prepare-modeldata.node.ts";
 import { preparePixelFaces } from "./prepare-pixel-faces.node.ts";
 import { prepareBrownCorpus, prepareChineseFortunes, prepareDebianFaq, prepareFishDialogues } from "./prepare-text.node.ts";
 
@@ -27,6 +28,8 @@ export const preparations: Readonly<Record<Preparation, Prepare>> = {
   "chinese-fortunes": prepareChineseFortunes,
   "brown-corpus": prepareBrownCorpus,
   "debian-faq": prepareDebianFaq,
+  "food-reviews": prepareFoodReviews,
+  "chicago-ridership": prepareChicagoRidership,
 };
 
 /**
@@ -50,9 +53,11 @@ export async function keep(paths: readonly string[], from: readonly string[], to
   }
 }
 
-/** Copies what says under which terms a package stands into `licences/`. */
+/** Copies what says under which terms a package, or a set, stands into `licences/`. */
 export async function keepLicences(from: readonly string[], to: string): Promise<void> {
   for (const folder of from) {
+    for (const name of await fs.readdir(join(folder, "licences")).catch(() => []))
+      await copyIf(join(folder, "licences", name), join(to, "licences", name));
     const documents = await fs.readdir(join(folder, "usr/share/doc")).catch(() => []);
     for (const name of documents)
       await copyIf(join(folder, "usr/share/doc", name, "copyright"), join(to, "licences", `${name}.txt`));
