@@ -1,6 +1,14 @@
 /** The catalogue's sets of records: texts with labels, pairs, questions and tables, made from its other sets. */
 import type { DataSet } from "./catalogue.ts";
 
+/** What is made of Debian's descriptions: fields `group` (the source package, by which to split) and, but for pairs, `package`. */
+const ofDescriptions = {
+  kind: "text",
+  source: { from: "set", set: "debian-descriptions" },
+  licence: "none stated",
+  licenceNote: "Descriptions are part of their packages, translations of the Debian Description Translation Project.",
+} as const;
+
 export const recordSets: readonly DataSet[] = [
   {
     name: "food-reviews",
@@ -24,5 +32,44 @@ export const recordSets: readonly DataSet[] = [
     licence: "MIT",
     licenceNote: "Columns: date, 20 stations, then 28 of weather and games, known beforehand at best as forecasts.",
     citation: "M. Kuhn, K. Johnson: Feature Engineering and Selection, 2020; Chicago Transit Authority",
+  },
+  ...(
+    [
+      ["debian-en-fr", "English to French: 29,000 short", "48,000"],
+      ["debian-en-de", "English to German: 20,000 short", "31,000"],
+      ["debian-en-zh", "English to Chinese: 1,500 short", "2,600"],
+    ] as const
+  ).map(
+    ([name, what, all]): DataSet => ({
+      name,
+      summary: `${what} titles and sentences (${name}:all: ${all}, long ones too): source, target, group`,
+      preparation: name,
+      content: "short.jsonl",
+      parts: { short: "short.jsonl", all: "all.jsonl" },
+      ...ofDescriptions,
+    }),
+  ),
+  {
+    name: "debian-sections",
+    summary: "35,000 descriptions of packages labelled with their section, of the ten largest: text, label, group, package",
+    preparation: "debian-sections",
+    content: "sections.jsonl",
+    ...ofDescriptions,
+  },
+  {
+    name: "debian-summaries",
+    summary:
+      "40,000 descriptions with a summary of a line (debian-summaries:all: 60,000, siblings alike): text, summary, group, package",
+    preparation: "debian-summaries",
+    content: "summaries.jsonl",
+    parts: { all: "all.jsonl" },
+    ...ofDescriptions,
+  },
+  {
+    name: "debian-passages",
+    summary: "61,000 queries (titles) with the passage (body) that each should find: id, query, text, group, package",
+    preparation: "debian-passages",
+    content: "passages.jsonl",
+    ...ofDescriptions,
   },
 ];

@@ -65,7 +65,13 @@ export type Preparation =
   | "brown-corpus"
   | "debian-faq"
   | "food-reviews"
-  | "chicago-ridership";
+  | "chicago-ridership"
+  | "debian-en-fr"
+  | "debian-en-de"
+  | "debian-en-zh"
+  | "debian-sections"
+  | "debian-summaries"
+  | "debian-passages";
 
 export interface DataSet {
   /** What it is called in `--data` and `heptagen data get`. */

@@ -7,7 +7,8 @@
 import * as library from "xz-decompress";
 
 // A CommonJS module, whose exports Node does not know by their names.
-const { XzReadableStream } = (library as { readonly default?: typeof library }).default ?? library;
+const { XzReadableStream } =
+  (library as { readonly default?: unknown } as { readonly default?: typeof library }).default ?? library;
 
 /** 8 MiB: what `xz` and R use unless told. */
 const dictionary = 22;

@@ -7,6 +7,12 @@ import { basename, dirname, join } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
 import type { Preparation } from "./catalogue.ts";
 import { prepareFishSpeech, prepareSpokenWords, prepareSynthSamples } from "./prepare-audio.node.ts";
+import {
+  prepareDebianPassages,
+  prepareDebianSections,
+  prepareDebianSummaries,
+  prepareTranslations,
+} from "./prepare-descriptions.node.ts";
 import { prepareCatFrames, prepareEmoji, prepareLfwSubset, preparePaintings } from "./prepare-images.node.ts";
 import { prepareChicagoRidership, prepareFoodReviews } from "./prepare-modeldata.node.ts";
 import { preparePixelFaces } from "./prepare-pixel-faces.node.ts";
@@ -30,6 +36,12 @@ export const preparations: Readonly<Record<Preparation, Prepare>> = {
   "debian-faq": prepareDebianFaq,
   "food-reviews": prepareFoodReviews,
   "chicago-ridership": prepareChicagoRidership,
+  "debian-en-fr": prepareTranslations("fr"),
+  "debian-en-de": prepareTranslations("de"),
+  "debian-en-zh": prepareTranslations("zh_CN"),
+  "debian-sections": prepareDebianSections,
+  "debian-summaries": prepareDebianSummaries,
+  "debian-passages": prepareDebianPassages,
 };
 
 /**

@@ -65,8 +65,13 @@ export function readRData(bytes: Uint8Array, file: string): RValue {
   const references: RValue[] = [];
   let at = 0;
 
-  const integer = () => view.getInt32((at += 4) - 4);
-  const double = () => view.getFloat64((at += 8) - 8);
+  /** Where the next so many bytes begin. */
+  const take = (size: number) => {
+    at += size;
+    return at - size;
+  };
+  const integer = () => view.getInt32(take(4));
+  const double = () => view.getFloat64(take(8));
   const cells = (values: readonly RCell[]): RVector => ({ kind: "cells", values, attributes: new Map() });
   const repeat = <T>(count: number, read: () => T): T[] => {
     if (count < 0 || count > bytes.length) throw wrong(file, `a vector of ${count} elements, which does not fit into it`);
@@ -77,7 +82,7 @@ export function readRData(bytes: Uint8Array, file: string): RValue {
     const length = integer();
     if (length === -1) return null;
     if (length < 0 || at + length > bytes.length) throw wrong(file, "a text that goes on beyond its end");
-    return (levels & isLatin ? latin : utf8).decode(bytes.subarray((at += length) - length, at));
+    return (levels & isLatin ? latin : utf8).decode(bytes.subarray(take(length), at));
   }
 
   function element(): string | null {
