@@ -72,4 +72,27 @@ export const recordSets: readonly DataSet[] = [
     content: "passages.jsonl",
     ...ofDescriptions,
   },
+  {
+    name: "debian-reference-en-zh",
+    kind: "text",
+    summary: "4,886 paragraphs, cells and titles of the Debian Reference, English and Chinese: source, target, page",
+    source: { from: "set", set: "debian-reference" },
+    preparation: "debian-reference-en-zh",
+    content: "pairs.jsonl",
+    licence: "GPL-2.0-or-later",
+    licenceNote: "What you share of it must be under the same licence.",
+    citation: "O. Aoki: Debian Reference, with its translators",
+  },
+  {
+    name: "brown-names",
+    kind: "text",
+    summary:
+      "57,340 sentences, words with names marked (tags), parts of speech (parts), and weak types of names (types: guessed by lists of words)",
+    source: { from: "set", set: "brown" },
+    preparation: "brown-names",
+    content: "names.jsonl",
+    licence: "MIT (package)",
+    licenceNote: "Fields: text, tokens, tags, types, parts, offsets, genre, file. Split it by file.",
+    citation: "W. N. Francis, H. Kučera: Brown Corpus Manual, Brown University, 1964, revised 1979",
+  },
 ];

@@ -71,7 +71,9 @@ export type Preparation =
   | "debian-en-zh"
   | "debian-sections"
   | "debian-summaries"
-  | "debian-passages";
+  | "debian-passages"
+  | "debian-reference-en-zh"
+  | "brown-names";
 
 export interface DataSet {
   /** What it is called in `--data` and `heptagen data get`. */

@@ -7,6 +7,7 @@ import { basename, dirname, join } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
 import type { Preparation } from "./catalogue.ts";
 import { prepareFishSpeech, prepareSpokenWords, prepareSynthSamples } from "./prepare-audio.node.ts";
+import { prepareBrownNames } from "./prepare-brown-names.node.ts";
 import {
   prepareDebianPassages,
   prepareDebianSections,
@@ -16,6 +17,7 @@ import {
 import { prepareCatFrames, prepareEmoji, prepareLfwSubset, preparePaintings } from "./prepare-images.node.ts";
 import { prepareChicagoRidership, prepareFoodReviews } from "./prepare-modeldata.node.ts";
 import { preparePixelFaces } from "./prepare-pixel-faces.node.ts";
+import { prepareReferencePairs } from "./prepare-reference.node.ts";
 import { prepareBrownCorpus, prepareChineseFortunes, prepareDebianFaq, prepareFishDialogues } from "./prepare-text.node.ts";
 
 /** @param from where each package of the source was unpacked; @param to the folder of the set */
@@ -42,6 +44,8 @@ export const preparations: Readonly<Record<Preparation, Prepare>> = {
   "debian-sections": prepareDebianSections,
   "debian-summaries": prepareDebianSummaries,
   "debian-passages": prepareDebianPassages,
+  "debian-reference-en-zh": prepareReferencePairs,
+  "brown-names": prepareBrownNames,
 };
 
 /**
