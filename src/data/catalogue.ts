@@ -73,7 +73,10 @@ export type Preparation =
   | "debian-summaries"
   | "debian-passages"
   | "debian-reference-en-zh"
-  | "brown-names";
+  | "brown-names"
+  | "fish-replies"
+  | "quiz-questions"
+  | "debian-faq-questions";
 
 export interface DataSet {
   /** What it is called in `--data` and `heptagen data get`. */

@@ -21,7 +21,7 @@ export async function prepareSpokenWords([from]: readonly string[], to: string):
 }
 
 /** Who speaks: second part of a line's name, `level-m-what` (malá, the small fish) or `level-v-what` (velká, the big one). */
-const speakers: Readonly<Record<string, string>> = { m: "small fish", v: "big fish" };
+export const speakers: Readonly<Record<string, string>> = { m: "small fish", v: "big fish" };
 
 /** Files are `sound/LEVEL/cs/LINE.ogg`; `script/LEVEL/dialogs_cs.lua` has the words. */
 export async function prepareFishSpeech(from: readonly string[], to: string): Promise<void> {

@@ -17,8 +17,15 @@ import {
 import { prepareCatFrames, prepareEmoji, prepareLfwSubset, preparePaintings } from "./prepare-images.node.ts";
 import { prepareChicagoRidership, prepareFoodReviews } from "./prepare-modeldata.node.ts";
 import { preparePixelFaces } from "./prepare-pixel-faces.node.ts";
+import { prepareFaqQuestions, prepareQuizQuestions } from "./prepare-questions.node.ts";
 import { prepareReferencePairs } from "./prepare-reference.node.ts";
-import { prepareBrownCorpus, prepareChineseFortunes, prepareDebianFaq, prepareFishDialogues } from "./prepare-text.node.ts";
+import {
+  prepareBrownCorpus,
+  prepareChineseFortunes,
+  prepareDebianFaq,
+  prepareFishDialogues,
+  prepareFishReplies,
+} from "./prepare-text.node.ts";
 
 /** @param from where each package of the source was unpacked; @param to the folder of the set */
 export type Prepare = (from: readonly string[], to: string) => Promise<void>;
@@ -46,6 +53,9 @@ export const preparations: Readonly<Record<Preparation, Prepare>> = {
   "debian-passages": prepareDebianPassages,
   "debian-reference-en-zh": prepareReferencePairs,
   "brown-names": prepareBrownNames,
+  "fish-replies": prepareFishReplies,
+  "quiz-questions": prepareQuizQuestions,
+  "debian-faq-questions": prepareFaqQuestions,
 };
 
 /**
