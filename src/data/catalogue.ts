@@ -76,7 +76,8 @@ export type Preparation =
   | "brown-names"
   | "fish-replies"
   | "quiz-questions"
-  | "debian-faq-questions";
+  | "debian-faq-questions"
+  | "synthetic-speech";
 
 export interface DataSet {
   /** What it is called in `--data` and `heptagen data get`. */

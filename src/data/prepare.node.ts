@@ -19,6 +19,7 @@ import { prepareChicagoRidership, prepareFoodReviews } from "./prepare-modeldata
 import { preparePixelFaces } from "./prepare-pixel-faces.node.ts";
 import { prepareFaqQuestions, prepareQuizQuestions } from "./prepare-questions.node.ts";
 import { prepareReferencePairs } from "./prepare-reference.node.ts";
+import { prepareSyntheticSpeech } from "./prepare-synthetic-speech.node.ts";
 import {
   prepareBrownCorpus,
   prepareChineseFortunes,
@@ -56,6 +57,7 @@ export const preparations: Readonly<Record<Preparation, Prepare>> = {
   "fish-replies": prepareFishReplies,
   "quiz-questions": prepareQuizQuestions,
   "debian-faq-questions": prepareFaqQuestions,
+  "synthetic-speech": prepareSyntheticSpeech,
 };
 
 /**
