@@ -5,7 +5,8 @@
  * an encoder, which sees a whole sequence in both directions, and a decoder, which goes from left to right and may look at what
  * an encoder has read. Embeddings and output layers belong to the task.
  *
- * Legend: B sequences, T places of what is read, U places of what is written, W width of the vectors that go in and come out.
+ * Legend: B sequences, T places of what is read, U places of what is written, W width of the vectors that go in and come out,
+ * K ways in which one source is written about at once.
  */
 import type { Tensor } from "../core/tensor.ts";
 import type { NdArray } from "../util/ndarray.ts";
@@ -47,21 +48,41 @@ export interface SequenceDecoder<Config> {
     source?: Encoded,
     options?: ForwardOptions,
   ): { readonly states: Tensor; readonly attention?: Tensor };
-  /** A memory for going place by place, at most `places` of them: leaves [B, …], so that beams can be reordered along axis 0. */
+  /** Prepares for going place by place, at most `places` of them. */
   start(
     config: Config,
     params: Tree<Tensor>,
     size: { readonly batch: number; readonly places: number },
     source?: Encoded,
-  ): Tree<Tensor>;
-  /** One place: y [B, W], the `n`-th (int32 scalar, from 0) → state [B, W], attention [B, T], next memory of the same shapes. */
+  ): SequenceStart;
+  /**
+   * One place.
+   *
+   * @param source of `start`
+   * @param memory of the place before, or of `start`
+   * @param y [B K, W]
+   * @param n the how-manieth place it is, int32 scalar, from 0
+   * @returns state [B K, W], attention [B K, T] (as `forward`'s) and the memory after it, of the same shapes
+   */
   step(
     config: Config,
     params: Tree<Tensor>,
+    source: Tree<Tensor>,
     memory: Tree<Tensor>,
     y: Tensor,
     n: Tensor,
   ): { readonly state: Tensor; readonly attention?: Tensor; readonly memory: Tree<Tensor> };
+}
+
+/**
+ * What a decoder holds on to while it goes place by place. Each of B sources may be written about K times at once (beams,
+ * samples): `batch` is then B K, with the K of a source next to each other.
+ */
+export interface SequenceStart {
+  /** What has been made of the source, once: leaves [B, …], the same at every place. `{}` without a source. */
+  readonly source: Tree<Tensor>;
+  /** What it remembers of its own places: leaves [B K, …], so that beams can be reordered along axis 0. */
+  readonly memory: Tree<Tensor>;
 }
 
 /** An architecture for sequences of vectors. */
