@@ -16,6 +16,16 @@ export {
   runningStatistics,
   type Statistics,
 } from "./batch-norm.ts";
+export {
+  type BeamSearchOptions,
+  beamSearch,
+  type ReadToken,
+  type SampleSequencesOptions,
+  sampleSequences,
+  type TokenStep,
+  type WritingOptions,
+  type WrittenSequences,
+} from "./beam-search.ts";
 export { type Conv, type ConvInit, conv, convTranspose, initConv, initConvTranspose } from "./conv.ts";
 export {
   bernoulliEntropy,
