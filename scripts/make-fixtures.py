@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
+from fixtures import gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, sequence_networks, transformer, unet, vae, wavenet
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
@@ -34,6 +34,7 @@ PARTS = {
     "optimizers": optimizers.write,
     "pixelcnn": pixelcnn.write,
     "recurrent": recurrent.write,
+    "sequence_networks": sequence_networks.write,
     "transformer": transformer.write,
     "unet": unet.write,
     "vae": vae.write,
