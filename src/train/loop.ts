@@ -9,9 +9,9 @@
  */
 import { prefetch } from "../data/index.ts";
 import type { CompileOptions } from "../runtime/index.ts";
-import { isNdArray, type NdArray } from "../util/ndarray.ts";
+import type { NdArray } from "../util/ndarray.ts";
 import { fold, key } from "../util/random.ts";
-import { flatten, type Tree } from "../util/tree.ts";
+import type { Tree } from "../util/tree.ts";
 import type { Checkpoint } from "./checkpoints.node.ts";
 import { namedNumbers, numbersByName } from "./json.ts";
 import { checkFinite } from "./not-finite.ts";
@@ -26,9 +26,12 @@ export interface Training<Batch> {
   /** Initial parameters. */
   readonly params: Tree<NdArray>;
   readonly objectives: readonly Objective<Batch>[];
-  /** A pure function of the (micro-)step, counted from 0. Batches may have a few different shapes: a step is compiled for each. */
+  /** A pure function of the (micro-)step, counted from 0. Batches may differ in shape: each shape is compiled for once. */
   batch(step: number): Batch | Promise<Batch>;
-  /** Units of work in a batch (tokens, images, …), for the throughput; of each batch, where they differ. */
+  /**
+   * Units of work in a batch (tokens, images, …), for the throughput; a function of the batch where they differ (real tokens among
+   * padding), which is given all micro-batches of a step as one.
+   */
   readonly unitsPerBatch: number | ((batch: Batch) => number);
   /** Measures of the parameters on held-out data; `score` decides which are best (lower is better): the newest, if there is none. */
   evaluate?(params: Tree<NdArray>): Promise<{ readonly measures: Readonly<Record<string, number>>; readonly score?: number }>;
@@ -132,22 +135,7 @@ export async function trainLoop<Batch>(
 
   const root = fold(key(options.seed), "train");
   const nextBatch = prefetch((at: number) => batchOf(training, accumulate, at));
-  const groups = trainedTogether(objectives);
-  /** The steps of each group, by the shapes of the batch. */
-  const compiled = new Map<string, JointStep<Batch>[]>();
-  const stepsFor = async (batch: Batch): Promise<readonly JointStep<Batch>[]> => {
-    const shapes = signatureOf(batch);
-    const known = compiled.get(shapes);
-    if (known) return known;
-    const made: JointStep<Batch>[] = [];
-    const settings = { accumulate, averaging, compile: options.compile ?? {} };
-    for (const group of groups) {
-      const others = othersOf(objectives, trained, group);
-      made.push(await compileJointStep(group, statesOf(objectives, trained, group), others, batch, settings));
-    }
-    compiled.set(shapes, made);
-    return made;
-  };
+  const compiled: { readonly group: readonly Objective<Batch>[]; readonly joint: JointStep<Batch> }[] = [];
   let events: EventWriter | undefined;
   let progress = startProgress({ total: steps, now: performance.now() / 1000, step });
   const norms = new Map<string, readonly number[]>();
@@ -191,9 +179,7 @@ export async function trainLoop<Batch>(
   const takeStep = async (): Promise<void> => {
     const batch = await rescued(() => nextBatch(step));
     const reports: Record<string, StepReport> = {};
-    const joints = await stepsFor(batch);
-    for (const [g, group] of groups.entries()) {
-      const joint = joints[g] as JointStep<Batch>;
+    for (const { group, joint } of compiled) {
       const [{ name: first, every = 1 }] = group as [Objective<Batch>];
       if ((step + 1) % every !== 0) continue;
       const at = { step: step + 1, key: fold(fold(root, first), step) };
@@ -214,12 +200,7 @@ export async function trainLoop<Batch>(
     step++;
     unsaved = true;
     evaluationDue = training.evaluate !== undefined && isDue(options.evaluateEvery);
-    const { unitsPerBatch: units } = training;
-    progress = advance(progress, {
-      step,
-      units: typeof units === "number" ? units * accumulate : units(batch),
-      now: performance.now() / 1000,
-    });
+    progress = advance(progress, { step, units: unitsOf(batch), now: performance.now() / 1000 });
     const { loss, learningRate } = reports[objectives[0]?.name ?? ""] as StepReport;
     emit({
       kind: "step",
@@ -232,6 +213,9 @@ export async function trainLoop<Batch>(
     });
     if (isDue(logEvery)) log(flatReports(reports, { prefixed: objectives.length > 1 }));
   };
+
+  const unitsOf = (batch: Batch): number =>
+    typeof training.unitsPerBatch === "function" ? training.unitsPerBatch(batch) : training.unitsPerBatch * accumulate;
 
   const isDue = (every: number): boolean => step === steps || (every > 0 && step % every === 0);
 
@@ -267,9 +251,17 @@ export async function trainLoop<Batch>(
   };
 
   try {
-    const [first] = step < steps && !stalled() ? await stepsFor(await nextBatch(step)) : [];
+    if (step < steps && !stalled()) {
+      const example = await nextBatch(step);
+      for (const group of trainedTogether(objectives)) {
+        const others = othersOf(objectives, trained, group);
+        const settings = { accumulate, averaging, compile: options.compile ?? {} };
+        const joint = await compileJointStep(group, statesOf(objectives, trained, group), others, example, settings);
+        compiled.push({ group, joint });
+      }
+    }
     events = openEventWriter(run.path("tensorboard"), from ? { resumeStep: step + 1 } : {});
-    emit({ kind: "start", step, steps, device: first?.device ?? "" });
+    emit({ kind: "start", step, steps, device: compiled[0]?.joint.device ?? "" });
     progress = skipTime(progress, performance.now() / 1000);
 
     let ended: LoopResult["ended"] = "finished";
@@ -285,15 +277,8 @@ export async function trainLoop<Batch>(
     return { ended, step, seconds: seconds(), params: current(), best };
   } finally {
     events?.close();
-    for (const joint of [...compiled.values()].flat()) await joint.dispose();
+    for (const { joint } of compiled) await joint.dispose();
   }
-}
-
-/** What two batches have in common that the same compiled step takes: structure, types and shapes. */
-function signatureOf(batch: unknown): string {
-  return flatten(batch, isNdArray)
-    .map(({ path, leaf }) => `${path}:${leaf.dtype}[${leaf.shape}]`)
-    .join(" ");
 }
 
 function readPosition(from: Checkpoint | undefined): Required<Omit<Position, "best">> & Pick<LoopResult, "best"> {

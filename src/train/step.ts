@@ -22,6 +22,7 @@ import { HeptagenError } from "../util/errors.ts";
 import { allocate, isNdArray, type NdArray, sameShape, scalar, sizeOf } from "../util/ndarray.ts";
 import { type Key, key } from "../util/random.ts";
 import { flatten, mapTree, type Tree } from "../util/tree.ts";
+import { compiledShapes } from "./compiled-shapes.ts";
 
 /** What a loss function returns: the scalar to minimise, scalars to report, and what is replaced rather than learnt. */
 export interface LossResult {
@@ -227,6 +228,8 @@ function traceStep<Batch>(
  * discriminator judges, and its generator is then judged by) is computed once. An objective that needs random numbers of its own
  * folds its name in.
  *
+ * Batches of other shapes than the example's are compiled for when they are first met; all graphs work on the same states.
+ *
  * @param others parameters that are read but not changed: `{}` when all are
  * @param example a batch, with the leading axis of micro-batches when there are several
  */
@@ -257,14 +260,17 @@ export async function compileJointStep<Batch>(
     return [results.map(({ state }) => state), results.map(({ measured }) => measured)];
   };
   type Args = [readonly ObjectiveState[], Tree<NdArray>, Batch, readonly NdArray[], NdArray, Key];
-  const executable = await compile<Args, Outputs<Tensor>>(
-    traced as never,
-    [states, others, example, objectives.map(() => scalar(0)), scalar(1), key(0)],
-    { ...options.compile, donate: [0] },
+  const shapes = compiledShapes((batch: Batch) =>
+    compile<Args, Outputs<Tensor>>(traced as never, [states, others, batch, objectives.map(() => scalar(0)), scalar(1), key(0)], {
+      ...options.compile,
+      donate: [0],
+    }),
   );
+  const { device } = await shapes.of(example);
   return {
-    device: executable.device,
+    device,
     async run(current, rest, batch, at) {
+      const executable = await shapes.of(batch);
       const rates = objectives.map(({ learningRate }) => learningRate(at.step));
       const out = await executable.run(
         current,
@@ -285,7 +291,7 @@ export async function compileJointStep<Batch>(
         return { state: next[i] as ObjectiveState, report };
       });
     },
-    dispose: () => executable.dispose(),
+    dispose: () => shapes.dispose(),
   };
 }
 

@@ -4,7 +4,26 @@ import { isTensor, type Tensor, type TracedKey, valueAndGrad } from "../../src/c
 import { gruNetwork, lstmNetwork, rnnNetwork } from "../../src/models/recurrent-network.ts";
 import type { Encoded, SequenceNetwork } from "../../src/models/sequence-network.ts";
 import { transformerNetwork } from "../../src/models/transformer-network.ts";
-import { add, arange, full, gather, mul, reshape, slice, split, stack, sum } from "../../src/ops/index.ts";
+import { beamSearch, type TokenStep } from "../../src/nn/index.ts";
+import {
+  add,
+  arange,
+  cast,
+  concat,
+  equal,
+  full,
+  gather,
+  lessEqual,
+  logSoftmax,
+  matmul,
+  mul,
+  reshape,
+  slice,
+  split,
+  stack,
+  sum,
+  takeAlongAxis,
+} from "../../src/ops/index.ts";
 import { compile } from "../../src/runtime/index.ts";
 import { isNdArray, type NdArray, ndarray, sizeOf } from "../../src/util/ndarray.ts";
 import { fillNormal, fold, type Key, key } from "../../src/util/random.ts";
@@ -29,6 +48,8 @@ function drawn(name: string, shape: readonly number[]): NdArray {
   fillNormal(fold(key(5), name), data);
   return { dtype: "float32", shape, data };
 }
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /** Runs a function of arrays once. */
 async function once<Out>(fn: (...args: never[]) => Out, ...args: (Tree<NdArray> | Key)[]): Promise<Map<string, NdArray>> {
@@ -211,6 +232,57 @@ describe.each(Object.entries(cases))("%s", (_, [network, given]) => {
     );
     expect(found.has("steps.reader.attention")).toBe(looks);
     expect(apart(found, "steps", "whole")).toBeLessThan(1e-5);
+  });
+
+  it("writes by beam search what it gives that probability, looking where it looked", async () => {
+    const [V, K, end] = [6, 3, 1];
+    const table = drawn("tokens", [V, W]);
+    const step = (p: Params, vectors: Tensor, a: Tensor, l: Tensor) => {
+      const source = network.encoder.forward(config, p.encoder, a, l);
+      const start = network.decoder.start(config, p.reader, { batch: B * K, places: U }, source);
+      // The end token is a likely one.
+      const bias = cast(equal(arange(V), end), "float32");
+      const scores = (states: Tensor) => logSoftmax(add(mul(matmul(states, vectors, { transposeB: true }), 0.3), bias));
+      const read = (memory: Tree<Tensor>, token: Tensor, n: Tensor): TokenStep<Tree<Tensor>> => {
+        const now = network.decoder.step(config, p.reader, start.source, memory, gather(vectors, token), n);
+        return { logProbabilities: scores(now.state), memory: now.memory, attention: now.attention };
+      };
+      const written = beamSearch(read, start.memory, { batch: B, beams: K, places: U, begin: 0, end, lengthPenalty: 0 });
+      // The k-th of all sentences at once, as in training: each token is read, and followed by the next.
+      const again = range(K).map((k) => {
+        const tokens = reshape(slice(written.tokens, { 1: { start: k, stop: k + 1 } }), [B, U]);
+        const before = concat([full([B, 1], 0, "int32"), slice(tokens, { 1: { stop: U - 1 } })], 1);
+        const out = network.decoder.forward(config, p.reader, gather(vectors, before), source);
+        const gained = reshape(takeAlongAxis(scores(out.states), reshape(tokens, [B, U, 1])), [B, U]);
+        const length = reshape(slice(written.lengths, { 1: { start: k, stop: k + 1 } }), [B, 1]);
+        const counts = cast(lessEqual(arange(U), length), "float32"); // [B, U], with the end token
+        return {
+          scores: sum(mul(gained, counts), 1),
+          ...(out.attention && { attention: mul(out.attention, reshape(counts, [B, U, 1])) }),
+        };
+      });
+      const { scores: score, attention } = written;
+      return {
+        ...written,
+        found: { scores: score, ...(attention && { attention }) },
+        forward: {
+          scores: stack(
+            again.map((one) => one.scores),
+            1,
+          ),
+          ...(attention && {
+            attention: stack(
+              again.map((one) => one.attention as Tensor),
+              1,
+            ),
+          }),
+        },
+      };
+    };
+    const found = await once(step, params, table, x, lengths);
+    expect(found.has("found.attention")).toBe(looks);
+    expect(apart(found, "found", "forward")).toBeLessThan(2e-5);
+    expect(new Set(Array.from(found.get("lengths")?.data ?? [], Number)).size).toBeGreaterThan(1);
   });
 
   it("drops activations in training only, by the key", async () => {
