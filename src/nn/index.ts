@@ -41,7 +41,7 @@ export {
 } from "./crf.ts";
 export { type CtcOptions, type CtcTargets, ctcLoss, ctcLosses } from "./ctc.ts";
 export {
-  type BeamSearchOptions,
+  type BeamSearchOptions as CtcBeamSearchOptions,
   type BestPath,
   bestPath,
   type CtcScores,
