@@ -202,7 +202,7 @@ function toMarkdown(all: readonly Shown[]): string {
   return `${[
     "# Showcase",
     "",
-    `\`npm run showcase\` on ${processor}, ${cores} cores, Node ${node}. Minutes are those of all steps, at the time of a step that is measured alone (`--time`; without that, those that passed).`,
+    `\`npm run showcase\` on ${processor}, ${cores} cores, Node ${node}. Minutes are those of all steps, at the time of a step that is measured alone (--time; without that, those that passed).`,
     "",
     "## Pictures: Fashion-MNIST, measured on its test set",
     "",
