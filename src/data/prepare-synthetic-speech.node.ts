@@ -43,7 +43,10 @@ export async function prepareSyntheticSpeech(from: readonly string[], to: string
   const rows: { path: string; text: string; speaker: string; split: Split }[] = [];
   for (const { name: speaker, split, say } of voices) {
     const said: Said[] = [];
-    for (const text of spokenWords) said.push(await say(spokenLetters[text] ?? text));
+    for (const text of spokenWords) {
+      said.push(await say(spokenLetters[text] ?? text));
+      await new Promise(setImmediate); // speaking is one long computation: others get their turn
+    }
     const sounds = await atOneRate(said);
     for (const [i, text] of spokenWords.entries()) {
       const path = `sounds/${text}/${speaker}.wav`;
