@@ -6,7 +6,7 @@ import { promises as fs } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { File, OpenFile, PreopenDirectory, WASI } from "@bjorn3/browser_wasi_shim";
-import { decodeSound, resample } from "./audio-files.node.ts";
+import { decodeSound, resample } from "./decode-sound.node.ts";
 import { fileBelow, write } from "./prepare-files.node.ts";
 import { fliteVoices, formantVoices, type Split, spokenLetters, spokenWords } from "./speech-words.ts";
 import { transcriptTable } from "./transcripts.ts";
