@@ -198,8 +198,9 @@ async function fetchSource(set: DataSet, context: FetchContext, folders: Folders
       return { licence: set.licence, archives };
     }
     case "set": {
-      announce(set.licence, fetchedBytes(set));
       // What it is made from stays in the cache as a set of its own, and is fetched only if it is not there.
+      const here = (await locateData(namedData(source.set) as NamedData)) !== undefined;
+      announce(set.licence, here ? undefined : fetchedBytes(set));
       const told = (event: GetEvent) => void (event.kind !== "ready" && onEvent(event));
       const base = await getData(source.set, { signal: options.signal, files: options.files, onEvent: told });
       await arrange(set, [dataFolder(base.set.name)], folders.built, onEvent);

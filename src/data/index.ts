@@ -15,7 +15,6 @@ export {
   type ReadAudioOptions,
   readAudio,
   readAudioFile,
-  resample,
 } from "./audio-files.node.ts";
 export { type AudioSurvey, type SurveyedSound, surveyAudio } from "./audio-survey.node.ts";
 export {
@@ -54,6 +53,7 @@ export {
   sourceText,
   unknownDataSet,
 } from "./catalogue.ts";
+export { resample } from "./decode-sound.node.ts";
 export { type GetOptions, getData, locateData, type NamedData, namedData, type ReadyData } from "./get-data.node.ts";
 export type { GetEvent } from "./get-events.ts";
 export {

@@ -6,7 +6,7 @@ import { promises as fs } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { File, OpenFile, PreopenDirectory, WASI } from "@bjorn3/browser_wasi_shim";
-import { decodeSound, resample } from "./audio-files.node.ts";
+import { decodeSound, resample } from "./decode-sound.node.ts";
 import { fileBelow, write } from "./prepare-files.node.ts";
 import { fliteVoices, formantVoices, type Split, spokenLetters, spokenWords } from "./speech-words.ts";
 import { transcriptTable } from "./transcripts.ts";
@@ -43,7 +43,10 @@ export async function prepareSyntheticSpeech(from: readonly string[], to: string
   const rows: { path: string; text: string; speaker: string; split: Split }[] = [];
   for (const { name: speaker, split, say } of voices) {
     const said: Said[] = [];
-    for (const text of spokenWords) said.push(await say(spokenLetters[text] ?? text));
+    for (const text of spokenWords) {
+      said.push(await say(spokenLetters[text] ?? text));
+      await new Promise(setImmediate); // speaking is one long computation: others get their turn
+    }
     const sounds = await atOneRate(said);
     for (const [i, text] of spokenWords.entries()) {
       const path = `sounds/${text}/${speaker}.wav`;

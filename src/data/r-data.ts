@@ -236,7 +236,7 @@ export function readRColumns(value: RValue, file: string): Map<string, readonly 
 }
 
 /** The texts of a vector; none of what is none. */
-export function textsOf(value: RValue | undefined): readonly string[] {
+function textsOf(value: RValue | undefined): readonly string[] {
   if (value === undefined || value === null || typeof value === "string" || value.kind !== "cells") return [];
   return value.values.filter((each) => typeof each === "string");
 }
