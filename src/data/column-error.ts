@@ -20,3 +20,8 @@ export function columnError(
     },
   );
 }
+
+/** The error for a cell with nothing in it. */
+export function emptyCell(source: string, column: string): HeptagenError {
+  return new HeptagenError("data/empty-cell", `${source} has nothing in "${column}"`, { next: "Fill it in or remove the row." });
+}

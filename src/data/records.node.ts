@@ -2,17 +2,21 @@
  * Reading examples: rows of tables, lines of JSON, tagged sentences, pairs of parallel texts. Each is a record with named values
  * and the place it came from.
  *
- *   .csv .tsv .parquet    a record a row
- *   .jsonl .ndjson        a record a line; .json: an array of records
- *   .conll .bio .iob      a record a sentence: `tokens` and `tags` (the first and last column); .txt too, when asked
- *   two plain files       a record a line, under the two files' columns
+ *   .csv .tsv               a record a row, all values as text
+ *   .parquet                a record a row
+ *   .jsonl .ndjson          a record a line; .json: an array of records
+ *   .conll .bio .iob .iob2  a record a sentence: `tokens` and `tags`, the first and the last of the columns; .txt too
+ *   two plain files         a record a line, under the two files' columns
+ *
+ * Structures within a record become columns of their own: `{"translation": {"en": …}}` has the column `translation.en`.
  *
  * What cannot be read is an error with file and line; nothing is skipped or repaired.
  */
 import { promises as fs } from "node:fs";
 import { extname } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
-import { columnError } from "./column-error.ts";
+import { columnError, emptyCell } from "./column-error.ts";
+import { parseJsonLines } from "./json-lines.ts";
 import { findNamed } from "./named-data.node.ts";
 import { sourceFiles } from "./source-files.node.ts";
 import { readRows } from "./tables.node.ts";
@@ -21,7 +25,7 @@ import { decodeText } from "./utf8.ts";
 
 export interface DataRecord {
   readonly values: Readonly<Record<string, unknown>>;
-  /** File and line (of tables: and row). */
+  /** `file:line`, or which row or element of the file it is where lines say nothing. */
   readonly place: string;
 }
 
@@ -45,7 +49,9 @@ export async function readRecords(sources: string | readonly string[]): Promise<
       continue;
     }
     const place = (await findNamed(source, "table", "text"))?.path ?? source;
-    for (const { file } of await sourceFiles(place, "files of records", known)) records.push(...(await readFile(file)));
+    for (const { file } of await sourceFiles(place, "files of records", known)) {
+      for (const record of await readFile(file)) records.push(record); // one by one: there may be more than a call takes
+    }
   }
   if (records.length > 0) return records;
   throw new HeptagenError("data/empty", `expected records, got none in ${[sources].flat().join(", ")}`, {
@@ -56,8 +62,7 @@ export async function readRecords(sources: string | readonly string[]): Promise<
 async function readFile(file: string): Promise<DataRecord[]> {
   const kind = extname(file).toLowerCase();
   if (tables.has(kind)) {
-    if (kind !== ".parquet") decodeText(await fs.readFile(file), file); // says where it is no text
-    return (await readRows(file)).map((values, i) => ({ values, place: `${file}: row ${i + 1}` }));
+    return (await readRows(file)).map(({ values, place }) => ({ values: columnsOf(values), place }));
   }
   const text = decodeText(await fs.readFile(file), file);
   if (lines.has(kind)) return jsonLines(text, file);
@@ -68,58 +73,64 @@ async function readFile(file: string): Promise<DataRecord[]> {
   });
 }
 
-function jsonLines(text: string, file: string): DataRecord[] {
-  return text.split("\n").flatMap((line, i) => {
-    if (line.trim() === "") return [];
-    const place = `${file}:${i + 1}`;
-    return [{ values: recordOf(parse(line, place), place), place }];
-  });
-}
+const jsonLines = (text: string, file: string): DataRecord[] =>
+  parseJsonLines(text, file).map(({ value, place }) => ({ values: objectAt(value, place), place }));
 
 function jsonArray(text: string, file: string): DataRecord[] {
-  const parsed = parse(text, file);
-  if (!Array.isArray(parsed)) {
-    throw new HeptagenError("data/json", `${file}: expected an array of objects, got ${typeof parsed}`, {
-      next: "Write [ {…}, {…} ], or a line of JSON a record in a .jsonl file.",
+  let whole: unknown;
+  try {
+    whole = JSON.parse(text);
+  } catch (cause) {
+    throw new HeptagenError("data/json", `${file}: expected JSON, got ${(cause as Error).message}`, { cause });
+  }
+  if (!Array.isArray(whole)) {
+    throw new HeptagenError("data/json", `${file}: expected an array of objects, got ${short(whole)}`, {
+      next: "Write [ {…}, {…} ], or an object on each line of a .jsonl file.",
     });
   }
-  return parsed.map((value, i) => {
-    const place = `${file}: record ${i + 1}`;
-    return { values: recordOf(value, place), place };
+  return whole.map((value, i) => {
+    const place = `${file}: element ${i + 1}`;
+    return { values: objectAt(value, place), place };
   });
 }
 
-function parse(text: string, place: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new HeptagenError("data/json", `${place}: expected JSON, got ${JSON.stringify(text.slice(0, 60))}`, { cause });
-  }
+function objectAt(value: unknown, place: string): Record<string, unknown> {
+  if (isObject(value)) return columnsOf(value);
+  throw new HeptagenError("data/json", `${place}: expected a JSON object, got ${short(value)}`);
 }
 
-function recordOf(value: unknown, place: string): Record<string, unknown> {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new HeptagenError("data/json", `${place}: expected a JSON object, got ${JSON.stringify(value)?.slice(0, 60)}`);
+/** An object's fields, those of objects within it by their paths. */
+function columnsOf(object: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const fields = Object.entries(object).flatMap(([name, value]): [string, unknown][] =>
+    isObject(value) ? Object.entries(columnsOf(value)).map(([inner, deeper]) => [`${name}.${inner}`, deeper]) : [[name, value]],
+  );
+  return Object.fromEntries(fields);
 }
 
-/** Sentences in CoNLL's format: a token a line, its columns apart by space, an empty line between sentences. */
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const short = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 60);
+
+/** Sentences as the CoNLL shared tasks have them: a token a line, columns apart by white space, an empty line between sentences. */
 function conllSentences(text: string, file: string): DataRecord[] {
   const records: DataRecord[] = [];
-  let tokens: string[] = [];
-  let tags: string[] = [];
-  let first = 1;
+  let [tokens, tags, first, width] = [[] as string[], [] as string[], 0, 0];
   const close = () => {
     if (tokens.length > 0) records.push({ values: { tokens, tags }, place: `${file}:${first}` });
     [tokens, tags] = [[], []];
   };
-  for (const [i, line] of text.split("\n").entries()) {
+  for (const [i, line] of text.split(/\r?\n/).entries()) {
     const fields = line.trim().split(/\s+/);
-    if (line.trim() === "" || fields[0] === "-DOCSTART-" || /^# /.test(line)) {
+    const comment = tokens.length === 0 && line.startsWith("# "); // "# sent_id = 1" before a sentence
+    if (line.trim() === "" || fields[0] === "-DOCSTART-" || comment) {
       close();
       continue;
     }
-    if (fields.length < 2) {
-      throw new HeptagenError("data/conll", `${file}:${i + 1}: expected a token and its tag, got "${line.trim()}"`, {
+    width ||= fields.length;
+    if (fields.length !== width || width < 2) {
+      const expected = width < 2 ? "a token and its tag" : `${width} columns as before`;
+      throw new HeptagenError("data/conll", `${file}:${i + 1}: expected ${expected}, got ${short(line)}`, {
+        facts: { line: i + 1, columns: fields.length },
         next: "Write the token first and the tag last, apart by a space, and an empty line between sentences.",
       });
     }
@@ -135,48 +146,54 @@ function conllSentences(text: string, file: string): DataRecord[] {
  * Reads parallel texts: line n of one file belongs to line n of the other.
  *
  * @param files a plain text file a column, by the column's name
- * @throws HeptagenError `data/parallel` for files of unequal length, `data/…`
+ * @throws HeptagenError `data/parallel` for files of unequal length, `data/empty-cell` for a blank line, `data/not-found`, `data/not-text`
  * @example await readParallel({ source: "corpus.en", target: "corpus.fr" });
  */
 export async function readParallel(files: Readonly<Record<string, string>>): Promise<DataRecord[]> {
   const columns = await Promise.all(
     Object.entries(files).map(async ([name, file]) => {
-      const text = decodeText(await fs.readFile(file).catch((cause) => missing(file, cause)), file);
-      const rows = text.split(/\r?\n/);
-      if (rows.at(-1) === "") rows.pop();
+      const bytes = await fs.readFile(file).catch((cause: unknown) => {
+        throw new HeptagenError("data/not-found", `there is no file ${file}`, { cause });
+      });
+      const rows = decodeText(bytes, file).split(/\r?\n/);
+      if (rows.at(-1) === "") rows.pop(); // the end of the last line
       return { name, file, rows };
     }),
   );
   const one = columns[0] as (typeof columns)[number];
-  for (const other of columns.slice(1)) {
-    if (other.rows.length === one.rows.length) continue;
-    const shorter = other.rows.length < one.rows.length ? other : one;
-    throw new HeptagenError(
-      "data/parallel",
-      `expected files of as many lines, got ${one.rows.length} in ${one.file} and ${other.rows.length} in ${other.file}`,
-      {
-        facts: { [one.file]: one.rows.length, [other.file]: other.rows.length },
-        next: `${shorter.file} ends with "${(shorter.rows.at(-1) ?? "").slice(0, 60)}": find where the two part.`,
-      },
-    );
+  const blanks = columns.flatMap(({ file, rows }) => {
+    const at = rows.findIndex((row) => row.trim() === "");
+    return at < 0 ? [] : [{ file, line: at + 1 }];
+  });
+  const blank = blanks.sort((a, b) => a.line - b.line)[0];
+  const other = columns.find(({ rows }) => rows.length !== one.rows.length);
+  if (other) {
+    const counts = `${one.file} has ${one.rows.length}, ${other.file} has ${other.rows.length}`;
+    const hint = blank ? `the first blank one is ${blank.file}:${blank.line}` : "none is blank";
+    throw new HeptagenError("data/parallel", `expected files of equally many lines: ${counts}; ${hint}`, {
+      facts: { [one.file]: one.rows.length, [other.file]: other.rows.length },
+      next: "Line n of each file must be the same example: look for a line that was split or left out.",
+    });
+  }
+  if (blank) {
+    throw new HeptagenError("data/empty-cell", `${blank.file}:${blank.line} is blank`, {
+      next: "Fill it in, or remove this line from all the files.",
+    });
   }
   return one.rows.map((_, i) => ({
     values: Object.fromEntries(columns.map(({ name, rows }) => [name, rows[i] as string])),
-    place: `${columns.map(({ file }) => file).join(" and ")}: line ${i + 1}`,
+    place: columns.map(({ file }) => `${file}:${i + 1}`).join(" and "),
   }));
-}
-
-function missing(file: string, cause: unknown): never {
-  throw new HeptagenError("data/not-found", `there is no file ${file}`, { cause });
 }
 
 /**
  * A record's text in a column.
  *
- * @throws HeptagenError `data/column` for a column that is missing or holds no text
+ * @throws HeptagenError `data/column` for a column that is missing or holds no text, `data/empty-cell` where there is nothing
  */
 export function textIn({ values, place }: DataRecord, column: string, flag = "--column"): string {
   const value = values[column];
+  if (value === null || (typeof value === "string" && value.trim() === "")) throw emptyCell(place, column);
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   throw columnError(place, column, Object.keys(values), value, flag);

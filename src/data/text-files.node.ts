@@ -9,6 +9,7 @@ import { promises as fs } from "node:fs";
 import { extname } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
 import { columnError } from "./column-error.ts";
+import { parseJsonLines } from "./json-lines.ts";
 import { findNamed } from "./named-data.node.ts";
 import { sourceFiles } from "./source-files.node.ts";
 import { readTable } from "./tables.node.ts";
@@ -61,29 +62,18 @@ export async function readDocuments(sources: string | readonly string[], options
 async function readFile(file: string, { column }: ReadOptions): Promise<Document[]> {
   const kind = extname(file).toLowerCase();
   if (tables.has(kind)) {
-    const rows = await readTable(file, column ?? "text");
-    return rows.map((text, i) => ({ text, source: `${file}:${i + 1}` }));
+    return (await readTable(file, column ?? "text")).map(({ text, place }) => ({ text, source: place }));
   }
   const text = decodeText(await fs.readFile(file), file);
   return kind === ".jsonl" || kind === ".ndjson" ? readJsonLines(text, file, column ?? "text") : [{ text, source: file }];
 }
 
 function readJsonLines(text: string, file: string, column: string): Document[] {
-  return text.split("\n").flatMap((line, i) => {
-    if (line.trim() === "") return [];
-    const source = `${file}:${i + 1}`;
-    let record: unknown;
-    try {
-      record = JSON.parse(line);
-    } catch (cause) {
-      throw new HeptagenError("data/json", `${source}: expected a JSON object, got ${JSON.stringify(line.slice(0, 60))}`, {
-        cause,
-      });
-    }
+  return parseJsonLines(text, file).map(({ value: record, place }) => {
     const value = typeof record === "object" && record !== null ? (record as Record<string, unknown>)[column] : undefined;
-    if (typeof value === "string") return [{ text: value, source }];
+    if (typeof value === "string") return { text: value, source: place };
     const fields = typeof record === "object" && record !== null ? Object.keys(record) : [];
-    throw columnError(source, column, fields, value);
+    throw columnError(place, column, fields, value);
   });
 }
 

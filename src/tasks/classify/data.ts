@@ -45,7 +45,8 @@ export async function readTexts(options: TrainingOptions): Promise<RawText[]> {
 
 function labelsIn(record: DataRecord, column: string, separator: string | undefined): string[] {
   const given = record.values[column];
-  const text = () => textIn(record, column, "--label-column");
+  const none = separator !== undefined && (given === null || given === ""); // an example of several classes may have none
+  const text = () => (none ? "" : textIn(record, column, "--label-column"));
   const labels = Array.isArray(given) ? given.map(String) : separator === undefined ? [text()] : text().split(separator);
   return labels.map((label) => label.trim()).filter((label) => label !== "");
 }

@@ -75,9 +75,9 @@ function sideOf(record: DataRecord, column: string): Side {
 }
 
 /**
- * Splits examples: as the data says, by group, or by what is asked.
+ * Splits examples as the data says, or by what belongs together: a group, what is asked.
  *
- * @param inputOf what is asked: the same input never lies on two sides
+ * @param inputOf what is asked: the same input never lies on two sides, unless the data says so
  * @throws HeptagenError `data/empty`
  */
 export function splitPlaced<Raw>(
@@ -89,6 +89,7 @@ export function splitPlaced<Raw>(
     validation,
     test,
     groupOf: (raw) => placedOf(raw).group ?? inputOf(raw),
+    inputOf,
     sideOf: (raw) => placedOf(raw).side,
   });
 }
