@@ -83,8 +83,8 @@ export function init<Config>(
 ): SequenceToSequenceParams<NdArray> {
   const width = network.width(config);
   return {
-    // Read as √W times as much: vectors of unit variance go in, and logits of unit variance come out.
-    tokens: initEmbedding(fold(key, "tokens"), vocabulary, width, 1 / Math.sqrt(width)),
+    // Read as √W times as much, yet small: a token that goes through to the output would else be taken for the next one.
+    tokens: initEmbedding(fold(key, "tokens"), vocabulary, width),
     encoder: network.encoder.init(config, fold(key, "encoder")),
     decoder: network.decoder.init(config, fold(key, "decoder"), true),
     bias: ndarray("float32", [vocabulary], new Float32Array(vocabulary)),
