@@ -93,6 +93,8 @@ export interface SequenceNetwork<Config> {
   check(config: Config): void;
   /** W */
   width(config: Config): number;
+  /** Whether its decoder looks at each place of its source. */
+  attends(config: Config): boolean;
   readonly encoder: SequenceEncoder<Config>;
   readonly decoder: SequenceDecoder<Config>;
 }

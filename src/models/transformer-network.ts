@@ -327,6 +327,7 @@ export const transformerNetwork: SequenceNetwork<TransformerNetworkConfig> = {
   defaults: transformerNetworkDefaults,
   check,
   width: ({ width }) => width,
+  attends: () => true,
   encoder,
   decoder,
 };

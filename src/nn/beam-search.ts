@@ -87,15 +87,15 @@ export interface SampleSequencesOptions extends WritingOptions {
 }
 
 /** What has been written. */
-export interface WrittenSequences {
+export interface WrittenSequences<Leaf = Tensor> {
   /** int32 [B, K, U]; from a sequence's length on, all are the end token. */
-  readonly tokens: Tensor;
+  readonly tokens: Leaf;
   /** How many tokens come before the end token, int32 [B, K]; U where a sequence was cut off. */
-  readonly lengths: Tensor;
+  readonly lengths: Leaf;
   /** float32 [B, K]. Of beam search: falling, -1e9 where fewer than K sequences exist. Of samples: log-probabilities. */
-  readonly scores: Tensor;
+  readonly scores: Leaf;
   /** Where each step looked, [B, K, U, T], 0 after the end; if the network says so. */
-  readonly attention?: Tensor;
+  readonly attention?: Leaf;
 }
 
 /** The score of what does not exist: far below any real one, yet finite. */

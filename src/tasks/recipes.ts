@@ -9,6 +9,7 @@ import { gruLanguageModel } from "./recipes/gru-language-model.ts";
 import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
 import { rnnLanguageModel } from "./recipes/rnn-language-model.ts";
+import { summarizeRecipes, translateRecipes } from "./recipes/text-to-text.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 import { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
 import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
@@ -25,6 +26,8 @@ export const recipes: readonly Recipe[] = [
   waveNetGenerateAudio,
   ...sentimentRecipes,
   ...classifyRecipes,
+  ...translateRecipes,
+  ...summarizeRecipes,
 ];
 
 /**

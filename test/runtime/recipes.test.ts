@@ -21,6 +21,8 @@ beforeAll(async () => {
   const words = ["sea", "whale", "ship", "captain", "harpoon", "storm", "deck", "sail"];
   const line = (i: number) => Array.from({ length: 9 }, (_, k) => words[(i * 7 + k * k * (i % 5)) % words.length]).join(" ");
   writeFileSync(join(folder, "text.txt"), Array.from({ length: 120 }, (_, i) => `${line(i)}.`).join("\n"));
+  const pair = (i: number) => ({ source: line(i), target: line(i).split(" ").reverse().join(" "), text: `${line(i)} ${line(i + 1)}`, summary: line(i) });
+  writeFileSync(join(folder, "pairs.jsonl"), Array.from({ length: 60 }, (_, i) => JSON.stringify(pair(i))).join("\n"));
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
@@ -37,11 +39,22 @@ interface Task {
 }
 
 const often = { steps: 4, evaluateEvery: 2, checkpointEvery: 2, sampleEvery: 4, warmup: 0 };
+const ofPairs = { groupColumn: undefined, tokenizer: "character", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
 const tasks: Readonly<Record<string, Task>> = {
   "language-model": {
     train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
     sample: { maxTokens: 8 },
     evaluate: {},
+  },
+  translate: {
+    train: (data) => ({ ...often, ...ofPairs, data: join(data, "pairs.jsonl") }),
+    sample: { numSamples: 1, beams: 2 },
+    evaluate: { beams: 2, limit: 6 },
+  },
+  summarize: {
+    train: (data) => ({ ...often, ...ofPairs, data: join(data, "pairs.jsonl") }),
+    sample: { numSamples: 1, beams: 2 },
+    evaluate: { beams: 2, limit: 6 },
   },
   "generate-image": {
     train: () => ({ ...often, limit: 60, batch: 8, samplePictures: 4 }),
@@ -67,8 +80,19 @@ const tasks: Readonly<Record<string, Task>> = {
   },
 };
 
+const tinyTransformer = { layers: 1, heads: 2, width: 16, hidden: 16 };
+const tinyRecurrent = { layers: 1, width: 16 };
+
 /** What keeps a family small, by recipe. */
 const small: Readonly<Record<string, Options>> = {
+  "transformer/translate": tinyTransformer,
+  "lstm/translate": tinyRecurrent,
+  "gru/translate": tinyRecurrent,
+  "rnn/translate": tinyRecurrent,
+  "transformer/summarize": tinyTransformer,
+  "lstm/summarize": tinyRecurrent,
+  "gru/summarize": tinyRecurrent,
+  "rnn/summarize": tinyRecurrent,
   "transformer/language-model": { layers: 1, heads: 2, width: 16 },
   "gan/generate-image": { generatorWidth: 4, discriminatorWidth: 4, latent: 3, averaging: 0.9 },
   "vae/generate-image": { filters: 4, hidden: 8, latent: 3 },

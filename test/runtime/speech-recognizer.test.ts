@@ -25,6 +25,7 @@ const frameByFrame: SequenceNetwork<{ readonly width: number }> = {
   defaults: { width: 24 },
   check() {},
   width: ({ width }) => width,
+  attends: () => false,
   encoder: {
     init: ({ width }, from) => initLinear(from, width, width, { deviation: 0.2 }) as unknown as Tree<NdArray>,
     forward: (_, params, x, lengths) => ({ states: tanh(linear(params as unknown as Linear, x)), summary: mean(x, 1), lengths }),

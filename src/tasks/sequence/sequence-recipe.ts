@@ -5,7 +5,7 @@ import { type Options, type Preset, presetOptions, type Recipe } from "../recipe
 import type { SequenceTask } from "./sequence-task.ts";
 import { loadOrigin, resolveOptions } from "./start.ts";
 import { resumeTraining, trainRun } from "./train.ts";
-import { openTask } from "./trained.ts";
+import { networkOptions, openTask } from "./trained.ts";
 
 /** A recipe of a task for one architecture. */
 export function sequenceRecipe<Config, Given extends object, Raw, Facts, Example, Batch>(
@@ -15,7 +15,7 @@ export function sequenceRecipe<Config, Given extends object, Raw, Facts, Example
 ): Recipe {
   const name = `${backbone.name}/${task.name}`;
   const joined = { task, backbone, name };
-  const options = z.strictObject({ ...task.options.shape, ...backbone.options.shape });
+  const options = z.strictObject({ ...task.options.shape, ...networkOptions(task, backbone) });
   const recipe: Recipe = {
     name,
     summary,
@@ -25,7 +25,7 @@ export function sequenceRecipe<Config, Given extends object, Raw, Facts, Example
     abilities: task.abilities,
     async train(given, context) {
       const preset = presetOptions(recipe, context.preset);
-      const resolved = await resolveOptions(options, Object.keys(backbone.options.shape), { preset, given });
+      const resolved = await resolveOptions(options, Object.keys(networkOptions(task, backbone)), { preset, given });
       return trainRun(joined, { options: resolved.options as Options & Given, origin: resolved.origin }, context);
     },
     resume: (folder, context) => resumeTraining(joined, folder, loadOrigin, context),

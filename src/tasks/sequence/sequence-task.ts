@@ -50,6 +50,8 @@ export interface SequenceTask<Given extends object, Raw, Facts, Example, Batch> 
     readonly inspect: z.ZodObject;
     readonly predict: z.ZodObject;
   };
+  /** Whether its model has a decoder that reads: networks then offer what a user may choose about that (`decoderOptions`). */
+  readonly reads?: boolean;
   /** Ending of the files that samples are written to; without one, samples are text. */
   readonly sampleFile?: ".png";
   /**
@@ -67,9 +69,9 @@ export interface SequenceTask<Given extends object, Raw, Facts, Example, Batch> 
   /** @throws HeptagenError `data/…` with file and line: an unknown label, a text of nothing */
   encode(raw: Raw, assets: Assets<Facts>, options: Given): Example;
   /** A line of what `predict` is given, as an example without an answer. `place` is for errors. */
-  input(value: unknown, place: string): Raw;
+  input(value: unknown, place: string, options: Given): Raw;
   /** For people: what is learnt from what. */
-  describe(sides: Sides<Example>, assets: Assets<Facts>): Readonly<Record<string, string>>;
+  describe(sides: Sides<Example>, assets: Assets<Facts>, options: Given): Readonly<Record<string, string>>;
   /** What measures are called, by key. */
   readonly measureNames: Readonly<Record<string, string>>;
   /** What throughput counts: "words". */

@@ -35,9 +35,10 @@ export async function trainRun<Config, Given extends object, Raw, Facts, Example
   context: NewRun,
 ): Promise<TrainResult> {
   const { task, backbone, name } = joined;
-  networkConfig(backbone, options as Options); // checked before anything is written
+  const config = networkConfig(joined, options as Options); // checked before anything is written
   const { sides, fingerprint } = await readSides(task, options);
   const assets = await task.learn(sides.train, options, origin?.tokenizer);
+  task.model({ network: backbone.network, config, assets, options }); // checked too
   const encoded = encodeSides(task, sides, assets, options);
   const run = await createRun(context.out, {
     recipe: name,
@@ -132,13 +133,14 @@ interface Prepared<Given, Facts, Example> {
 }
 
 async function trainOn<Config, Given extends object, Raw, Facts, Example, Batch>(
-  { task, backbone }: Joined<Config, Given, Raw, Facts, Example, Batch>,
+  joined: Joined<Config, Given, Raw, Facts, Example, Batch>,
   { run, options, sides, assets, checkpoint, origin }: Prepared<Given, Facts, Example>,
   { device, signal, onEvent = () => undefined }: TrainContext,
 ): Promise<TrainResult> {
+  const { task, backbone } = joined;
   const common = options as unknown as Common;
   const root = key(common.seed);
-  const config = networkConfig(backbone, options as Options);
+  const config = networkConfig(joined, options as Options);
   const target = device ?? (await chooseDevice(onEvent));
   const model = task.model({ network: backbone.network, config, assets, options });
   const fresh = model.init(fold(root, "parameters"));
@@ -170,7 +172,7 @@ async function trainOn<Config, Given extends object, Raw, Facts, Example, Batch>
   };
   const whole = (value: number) => value.toLocaleString("en");
   const facts = {
-    ...task.describe(sides, assets),
+    ...task.describe(sides, assets, options),
     batches: `${whole(common.batch)} examples each, ${(100 * batches.padding).toFixed(1)} % padding`,
     model: `${whole(parameterCount(params))} parameters`,
     device: `${target} (others: heptagen devices)`,

@@ -2,6 +2,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { z } from "zod";
 import { tokenizerFromJSON } from "../../data/index.ts";
 import { defaultDevice } from "../../runtime/index.ts";
 import { openRun, type Run, restoreTree, writeFileAtomically } from "../../train/index.ts";
@@ -23,12 +24,22 @@ const chunk = 256;
 /** Milliseconds without an input after which those that came are answered. */
 const idleTime = 20;
 
+/** What a user may choose about the network in a task. */
+export function networkOptions<Config>(
+  { reads = false }: { readonly reads?: boolean },
+  { options, decoderOptions }: SequenceBackbone<Config>,
+): z.ZodRawShape {
+  return { ...options.shape, ...(reads && decoderOptions.shape) };
+}
+
 /** The network's configuration out of a run's options. */
 export function networkConfig<Config>(
-  { network, options: schema, configure }: SequenceBackbone<Config>,
+  { task, backbone }: { readonly task: { readonly reads?: boolean }; readonly backbone: SequenceBackbone<Config> },
   options: Options,
 ): Config {
-  const config = configure(Object.fromEntries(Object.keys(schema.shape).map((name) => [name, options[name]])));
+  const { network, configure } = backbone;
+  const names = Object.keys(networkOptions(task, backbone)).filter((name) => options[name] !== undefined);
+  const config = configure(Object.fromEntries(names.map((name) => [name, options[name]])));
   network.check(config);
   return config;
 }
@@ -58,7 +69,7 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
   const run = await openRun(folder);
   const options = run.config.config as unknown as Given;
   const assets = await readAssets<Facts>(run);
-  const model = task.model({ network: backbone.network, config: networkConfig(backbone, options as Options), assets, options });
+  const model = task.model({ network: backbone.network, config: networkConfig(joined, options as Options), assets, options });
   const loaded = await run.loadModel();
   for (const { message } of loaded.warnings) onWarning?.(message);
   const params = restoreTree<unknown>(model.init(key(0)), loaded.model, "model") as Tree<NdArray>;
@@ -99,7 +110,7 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
       const raws =
         asked.data === undefined
           ? await ownSide(asked.side as Side | undefined)
-          : await task.read({ ...options, ...withoutNothing(asked) });
+          : await task.read({ ...withoutOwnData(options), ...withoutNothing(asked) });
       return use.evaluate(params, encode(raws), {
         ...context,
         options: asked,
@@ -117,7 +128,7 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
     async *predict(inputs, given) {
       const asked = parseOptions("predict", task.abilities.predict, given) as Options;
       for await (const some of inChunks(inputs)) {
-        const raws = some.map(({ value, place }) => task.input(value, place));
+        const raws = some.map(({ value, place }) => task.input(value, place, options));
         yield* await use.predict(params, encode(raws), asked);
       }
     },
@@ -144,6 +155,13 @@ async function* inChunks(inputs: Iterable<PredictInput> | AsyncIterable<PredictI
     some.push(value);
   }
   if (some.length > 0) yield some;
+}
+
+/** What says where a run's own data is and how it is split does not go for other data. */
+const ownData = new Set(["validationData", "testData", "splitColumn", "groupColumn"]);
+
+function withoutOwnData<Given extends object>(options: Given): Given {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !ownData.has(name))) as Given;
 }
 
 function withoutNothing(options: Options): Options {
