@@ -8,6 +8,7 @@ import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 import { gruLanguageModel } from "./recipes/gru-language-model.ts";
 import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
+import { retrieveRecipes } from "./recipes/retrieve.ts";
 import { rnnLanguageModel } from "./recipes/rnn-language-model.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 import { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
@@ -25,6 +26,7 @@ export const recipes: readonly Recipe[] = [
   waveNetGenerateAudio,
   ...sentimentRecipes,
   ...classifyRecipes,
+  ...retrieveRecipes,
 ];
 
 /**
