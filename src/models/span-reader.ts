@@ -51,7 +51,7 @@ export interface SpanReaderParams<Leaf = Tensor> {
   /** [4, W] */
   readonly kinds: Embedding<Leaf>;
   readonly encoder: Tree<Leaf>;
-  /** [W, 2]: scores of beginning and end */
+  /** [W, 2], without bias, which would change nothing: scores of beginning and end */
   readonly head: Linear<Leaf>;
 }
 
@@ -64,7 +64,7 @@ export function init<Config>(
     tokens: initEmbedding(fold(key, "tokens"), vocabulary, width),
     kinds: initEmbedding(fold(key, "kinds"), Object.keys(placeKinds).length, width),
     encoder: network.encoder.init(config, fold(key, "encoder")),
-    head: initLinear(fold(key, "head"), width, 2),
+    head: initLinear(fold(key, "head"), width, 2, { bias: false }),
   };
 }
 

@@ -2,6 +2,7 @@
 import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
+import { answerRecipes } from "./recipes/answer.ts";
 import { classifyRecipes, sentimentRecipes } from "./recipes/classify.ts";
 import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
 import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
@@ -27,6 +28,7 @@ export const recipes: readonly Recipe[] = [
   ...sentimentRecipes,
   ...classifyRecipes,
   ...retrieveRecipes,
+  ...answerRecipes,
 ];
 
 /**

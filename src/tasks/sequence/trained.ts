@@ -23,6 +23,9 @@ const chunk = 256;
 /** Milliseconds without an input after which those that came are answered. */
 const idleTime = 20;
 
+/** Options about the parts of a run's own data, which say nothing about other data. */
+const ofTraining = { validationData: undefined, testData: undefined, splitColumn: undefined, groupColumn: undefined };
+
 /** The network's configuration out of a run's options. */
 export function networkConfig<Config>(
   { network, options: schema, configure }: SequenceBackbone<Config>,
@@ -99,7 +102,7 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
       const raws =
         asked.data === undefined
           ? await ownSide(asked.side as Side | undefined)
-          : await task.read({ ...options, ...withoutNothing(asked) });
+          : await task.read({ ...options, ...ofTraining, ...withoutNothing(asked) });
       return use.evaluate(params, encode(raws), {
         ...context,
         options: asked,
