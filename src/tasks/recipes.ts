@@ -2,12 +2,14 @@
 import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
+import { answerRecipes } from "./recipes/answer.ts";
 import { classifyRecipes, sentimentRecipes } from "./recipes/classify.ts";
 import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
 import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 import { gruLanguageModel } from "./recipes/gru-language-model.ts";
 import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
+import { retrieveRecipes } from "./recipes/retrieve.ts";
 import { rnnLanguageModel } from "./recipes/rnn-language-model.ts";
 import { summarizeRecipes, translateRecipes } from "./recipes/text-to-text.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
@@ -28,6 +30,8 @@ export const recipes: readonly Recipe[] = [
   ...classifyRecipes,
   ...translateRecipes,
   ...summarizeRecipes,
+  ...retrieveRecipes,
+  ...answerRecipes,
 ];
 
 /**

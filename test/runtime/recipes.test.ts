@@ -23,6 +23,15 @@ beforeAll(async () => {
   writeFileSync(join(folder, "text.txt"), Array.from({ length: 120 }, (_, i) => `${line(i)}.`).join("\n"));
   const pair = (i: number) => ({ source: line(i), target: line(i).split(" ").reverse().join(" "), text: `${line(i)} ${line(i + 1)}`, summary: line(i) });
   writeFileSync(join(folder, "pairs.jsonl"), Array.from({ length: 60 }, (_, i) => JSON.stringify(pair(i))).join("\n"));
+  const towns = ["Lima", "Quito", "Oslo", "Rome", "Paris", "Cairo", "Delhi", "Tokyo"];
+  const asked = Array.from({ length: 60 }, (_, i) => ({
+    query: `${words[i % 8]} ${i}`,
+    text: `the ${words[i % 8]} of ${towns[(i * 3) % 8]} ${i}`,
+    question: `Which town has the ${words[i % 8]} ${i}?`,
+    answer: towns[(i * 3) % 8],
+    passage: `The ${words[i % 8]} ${i} is in ${towns[(i * 3) % 8]}. Nothing else is known.`,
+  }));
+  writeFileSync(join(folder, "questions.jsonl"), asked.map((row) => JSON.stringify(row)).join("\n"));
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
@@ -36,10 +45,13 @@ interface Task {
   readonly train: (data: string) => Options;
   readonly sample: Options;
   readonly evaluate: Options;
+  /** Inputs to predict from, where the task answers some. */
+  readonly questions?: readonly unknown[];
 }
 
 const often = { steps: 4, evaluateEvery: 2, checkpointEvery: 2, sampleEvery: 4, warmup: 0 };
 const ofPairs = { groupColumn: undefined, tokenizer: "character", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
+const shortTexts = { tokenizer: "byte", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
 const tasks: Readonly<Record<string, Task>> = {
   "language-model": {
     train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
@@ -78,6 +90,25 @@ const tasks: Readonly<Record<string, Task>> = {
     sample: { seconds: 0.1 },
     evaluate: { clips: 2, seconds: 0.1 },
   },
+  retrieve: {
+    train: (data) => ({ ...often, ...shortTexts, data: join(data, "questions.jsonl"), hardNegatives: 1, groupColumn: "query" }),
+    sample: { numSamples: 2 },
+    evaluate: {},
+    questions: ["whale 3", { query: "ship" }],
+  },
+  answer: {
+    train: (data) => ({
+      ...often,
+      ...shortTexts,
+      data: join(data, "questions.jsonl"),
+      groupColumn: "passage",
+      startColumn: "start",
+      answersColumn: "answers",
+    }),
+    sample: { numSamples: 2 },
+    evaluate: {},
+    questions: ["Which town has the whale 3?", { question: "Where is the ship?" }],
+  },
 };
 
 const tinyTransformer = { layers: 1, heads: 2, width: 16, hidden: 16 };
@@ -102,6 +133,14 @@ const small: Readonly<Record<string, Options>> = {
   "gru/language-model": { layers: 1, width: 16, embedding: 8 },
   "lstm/language-model": { layers: 1, width: 16, embedding: 8 },
   "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
+  "transformer/retrieve": { layers: 1, heads: 2, width: 16, hidden: 16 },
+  "lstm/retrieve": { layers: 1, width: 16 },
+  "gru/retrieve": { layers: 1, width: 16 },
+  "rnn/retrieve": { layers: 1, width: 16 },
+  "transformer/answer": { layers: 1, heads: 2, width: 16, hidden: 16 },
+  "lstm/answer": { layers: 1, width: 16 },
+  "gru/answer": { layers: 1, width: 16 },
+  "rnn/answer": { layers: 1, width: 16 },
 };
 
 describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (name, recipe: Recipe) => {
@@ -146,6 +185,12 @@ describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (na
     const measures = await model.evaluate(task.evaluate);
     expect(measures.length).toBeGreaterThan(1);
     for (const { key, value } of measures) expect(Number.isFinite(value), key).toBe(true);
+    for (const question of task.questions ?? []) {
+      const answers = [];
+      const inputs = [{ value: question, place: "line 1" }];
+      for await (const answer of model.predict?.(inputs, {}) ?? []) answers.push(answer);
+      expect(answers.length).toBe(1);
+    }
     const { pictures, parameters } = await model.inspect({});
     expect(pictures.length).toBeGreaterThan(0);
     for (const { file } of pictures) expect(readFileSync(file).subarray(1, 4).toString()).toBe("PNG");

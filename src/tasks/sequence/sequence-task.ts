@@ -94,8 +94,12 @@ export interface TaskModel<Raw, Example, Batch> {
   /** Traced once per shape of batches. */
   loss(params: Tree<Tensor>, batch: Traced<Batch>, key: TracedKey, step: Tensor): LossResult;
   batches(examples: readonly Example[], key: Key): Batches<Batch>;
-  /** Compiles what evaluation and prediction need, when they first need it. */
-  use(device: Device): TaskUse<Raw, Example>;
+  /**
+   * Compiles what evaluation and prediction need, when they first need it.
+   *
+   * @param folder of a run that is done, where what takes long to make again may be kept
+   */
+  use(device: Device, folder?: string): TaskUse<Raw, Example>;
   /** What is exported as ONNX. */
   readonly graphs: readonly ModelGraph[];
 }

@@ -73,7 +73,7 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
   const loaded = await run.loadModel();
   for (const { message } of loaded.warnings) onWarning?.(message);
   const params = restoreTree<unknown>(model.init(key(0)), loaded.model, "model") as Tree<NdArray>;
-  const use = model.use(device ?? (await defaultDevice()).device);
+  const use = model.use(device ?? (await defaultDevice()).device, run.folder);
 
   /** The run's own data, as it was. */
   const own = async (): Promise<Sides<Raw>> => {
