@@ -4,6 +4,7 @@ import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
 import { classifyRecipes, sentimentRecipes } from "./recipes/classify.ts";
 import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
+import { forecastRecipes } from "./recipes/forecast.ts";
 import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 import { gruLanguageModel } from "./recipes/gru-language-model.ts";
 import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
@@ -25,6 +26,7 @@ export const recipes: readonly Recipe[] = [
   waveNetGenerateAudio,
   ...sentimentRecipes,
   ...classifyRecipes,
+  ...forecastRecipes,
 ];
 
 /**
