@@ -83,10 +83,24 @@ export { countNgrams, type NgramModel } from "./ngram.ts";
 export type { Fit } from "./picture-decoder.node.ts";
 export { type DataRecord, readParallel, readRecords, textIn } from "./records.node.ts";
 export { exactResampler } from "./resample.ts";
+export { readSeries, type SeriesOptions, seriesOf, type TimeSeries } from "./series.node.ts";
 export { framesToSay, type ReadSpeechOptions, readSpeech, type Speech, type SpeechRecord } from "./speech-records.node.ts";
 export { type Split, type SplitOptions, sharedGroups, splitRecords } from "./split-records.ts";
 export { spread } from "./spread.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
+export {
+  calendarFeatures,
+  calendarWidth,
+  type Frequency,
+  formatTime,
+  frequencies,
+  parseTime,
+  stepOf,
+  type TimeGrid,
+  timeFormats,
+  timeOf,
+  usualSeason,
+} from "./time-steps.ts";
 export { encodeTexts, sha256, splitTexts, type TokenDataset, tokenDataset } from "./token-dataset.ts";
 export {
   byteTokenizer,

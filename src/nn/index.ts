@@ -66,7 +66,13 @@ export {
   type LogisticMixture,
   logisticLogProb,
   logisticMixtureLogProb,
+  type NegativeBinomial,
+  negativeBinomialLogProb,
+  pinballLoss,
+  type StudentT,
+  studentTLogProb,
 } from "./distributions.ts";
+export { drawNegativeBinomial, drawNormal, drawStudentT, negativeBinomialNoise } from "./draws.ts";
 export { dropout } from "./dropout.ts";
 export { type GroupNormOptions, groupNorm } from "./group-norm.ts";
 export { constantInit, normalInit, uniformInit } from "./init.ts";
@@ -94,5 +100,6 @@ export {
 export { initNorm, layerNorm, type Norm, rmsNorm } from "./norm.ts";
 export { markSeen, type SamplingOptions, sampleToken, samplingDefaults } from "./sampling.ts";
 export { type SpecAugmentOptions, specAugment, specAugmentDefaults } from "./spec-augment.ts";
+export { logGammaRatio } from "./special.ts";
 export { initPowerIteration, spectralNorm } from "./spectral-norm.ts";
 export { initSubsampling, type Subsampling, subsample, subsampledFrames } from "./subsampling.ts";

@@ -5,6 +5,7 @@ import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
 import { answerRecipes } from "./recipes/answer.ts";
 import { classifyRecipes, sentimentRecipes } from "./recipes/classify.ts";
 import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
+import { forecastRecipes } from "./recipes/forecast.ts";
 import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 import { gruLanguageModel } from "./recipes/gru-language-model.ts";
 import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
@@ -32,6 +33,7 @@ export const recipes: readonly Recipe[] = [
   ...summarizeRecipes,
   ...retrieveRecipes,
   ...answerRecipes,
+  ...forecastRecipes,
 ];
 
 /**

@@ -32,6 +32,13 @@ beforeAll(async () => {
     passage: `The ${words[i % 8]} ${i} is in ${towns[(i * 3) % 8]}. Nothing else is known.`,
   }));
   writeFileSync(join(folder, "questions.jsonl"), asked.map((row) => JSON.stringify(row)).join("\n"));
+  const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + i)).toISOString().slice(0, 10);
+  const cell = (i: number, phase: number) => (10 + 3 * Math.sin((2 * Math.PI * (i + phase)) / 7) + ((i * i) % 5) / 5).toFixed(3);
+  const rows = Array.from(
+    { length: 120 },
+    (_, i) => `${day(i)},${cell(i, 0)},${i === 50 ? "" : cell(i, 3)},${i % 2},${(i * 7) % 3}`,
+  );
+  writeFileSync(join(folder, "series.csv"), ["date,a,b,open,rain", ...rows].join("\n"));
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
@@ -108,6 +115,21 @@ const tasks: Readonly<Record<string, Task>> = {
     sample: { numSamples: 2 },
     evaluate: {},
     questions: ["Which town has the whale 3?", { question: "Where is the ship?" }],
+  forecast: {
+    train: (data) => ({
+      ...often,
+      data: join(data, "series.csv"),
+      targets: ["a", "b"],
+      knownCovariates: ["open"],
+      pastCovariates: ["rain"],
+      context: 14,
+      horizon: 5,
+      lags: [1, 7],
+      samples: 8,
+      batch: 4,
+    }),
+    sample: { numSamples: 2, samples: 8 },
+    evaluate: { samples: 8 },
   },
 };
 
@@ -132,6 +154,10 @@ const small: Readonly<Record<string, Options>> = {
   "rnn/language-model": { layers: 1, width: 16, embedding: 8 },
   "gru/language-model": { layers: 1, width: 16, embedding: 8 },
   "lstm/language-model": { layers: 1, width: 16, embedding: 8 },
+  "transformer/forecast": { layers: 1, heads: 2, width: 8, hidden: 16 },
+  "lstm/forecast": { layers: 1, width: 8 },
+  "gru/forecast": { layers: 1, width: 8, distribution: "quantiles" },
+  "rnn/forecast": { layers: 1, width: 8, distribution: "gaussian", scaling: "mean", seriesEmbedding: false },
   "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
   "transformer/retrieve": { layers: 1, heads: 2, width: 16, hidden: 16 },
   "lstm/retrieve": { layers: 1, width: 16 },
