@@ -7,8 +7,10 @@ import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
 import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 import { gruLanguageModel } from "./recipes/gru-language-model.ts";
 import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
+import { maskedLanguageModelRecipes } from "./recipes/masked-language-model.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
 import { rnnLanguageModel } from "./recipes/rnn-language-model.ts";
+import { tagRecipes } from "./recipes/tag.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 import { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
 import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
@@ -25,6 +27,8 @@ export const recipes: readonly Recipe[] = [
   waveNetGenerateAudio,
   ...sentimentRecipes,
   ...classifyRecipes,
+  ...tagRecipes,
+  ...maskedLanguageModelRecipes,
 ];
 
 /**
