@@ -1,20 +1,41 @@
 /**
  * A classifier of sequences: what an encoder has read, as one vector, decides how likely each class is.
  *
- * With one label an example the classes share a softmax; with several each has its own yes or no.
+ * With one label an example the classes share a softmax; with several each has its own yes or no. In training, some tokens are hidden
+ * behind the one that stands for any, so that no class hangs on a single word.
  *
- * Papers: Schuster & Paliwal 1997 (reading both ways), Sundararajan et al. 2017 (integrated gradients), Szegedy et al. 2016 (label
- * smoothing).
+ * Papers: Schuster & Paliwal 1997 (reading both ways), Collobert et al. 2011 (the largest of each feature), Iyyer et al. 2015 (hidden
+ * words), Sundararajan et al. 2017 (integrated gradients), Szegedy et al. 2016 (label smoothing).
  *
  * Legend: B sequences, T tokens, V vocabulary, W width, C classes.
  */
 import type { Tensor, TracedKey } from "../core/index.ts";
 import { dropout, type Embedding, embedding, initEmbedding, initLinear, type Linear, linear } from "../nn/index.ts";
-import { add, cast, div, logSoftmax, maximum, mean, mul, neg, reshape, softplus, sub, sum, takeAlongAxis } from "../ops/index.ts";
+import {
+  add,
+  arange,
+  bernoulli,
+  cast,
+  concat,
+  div,
+  less,
+  logSoftmax,
+  max,
+  maximum,
+  mean,
+  mul,
+  neg,
+  reshape,
+  softplus,
+  sub,
+  sum,
+  takeAlongAxis,
+  where,
+} from "../ops/index.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import { fold, type Key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
-import type { SequenceNetwork } from "./sequence-network.ts";
+import type { Encoded, SequenceNetwork } from "./sequence-network.ts";
 
 export interface ClassifierConfig<Config> {
   readonly network: SequenceNetwork<Config>;
@@ -25,6 +46,12 @@ export interface ClassifierConfig<Config> {
   readonly classes: number;
   /** Fraction of the summary dropped in training. */
   readonly dropout: number;
+  /** Fraction of the tokens that are replaced by `mask` in training. */
+  readonly tokenDropout: number;
+  /** The token that stands for any. */
+  readonly mask: number;
+  /** What the text is summed up to: the network's own summary [B, W], or the mean and the largest of its states [B, 2 W]. */
+  readonly pooling: "summary" | "mean-max";
 }
 
 export interface ClassifierParams<Leaf = Tensor> {
@@ -34,14 +61,14 @@ export interface ClassifierParams<Leaf = Tensor> {
 }
 
 export function init<Config>(
-  { network, config, vocabulary, classes }: ClassifierConfig<Config>,
+  { network, config, vocabulary, classes, pooling }: ClassifierConfig<Config>,
   key: Key,
 ): ClassifierParams<NdArray> {
   const width = network.width(config);
   return {
     tokens: initEmbedding(fold(key, "tokens"), vocabulary, width),
     encoder: network.encoder.init(config, fold(key, "encoder")),
-    head: initLinear(fold(key, "head"), width, classes),
+    head: initLinear(fold(key, "head"), pooling === "summary" ? width : 2 * width, classes),
   };
 }
 
@@ -59,16 +86,26 @@ export interface ClassifyOptions {
  * @returns logits [B, C]
  */
 export function forward<Config>(
-  { network, config, dropout: rate }: ClassifierConfig<Config>,
+  { network, config, dropout: rate, tokenDropout, mask, pooling }: ClassifierConfig<Config>,
   params: ClassifierParams,
   tokens: Tensor,
   lengths: Tensor,
   { key, presence }: ClassifyOptions = {},
 ): Tensor {
-  const vectors = embedding(params.tokens, tokens); // [B, T, W]
+  const hidden = key && tokenDropout > 0 ? bernoulli(key.fold("tokens"), tokenDropout, tokens.shape) : undefined;
+  const vectors = embedding(params.tokens, hidden ? where(hidden, mask, tokens) : tokens); // [B, T, W]
   const x = presence ? mul(vectors, presence) : vectors;
-  const { summary } = network.encoder.forward(config, params.encoder, x, lengths, { key: key?.fold("encoder") });
+  const encoded = network.encoder.forward(config, params.encoder, x, lengths, { key: key?.fold("encoder") });
+  const summary = pooling === "summary" ? encoded.summary : meanAndLargest(encoded);
   return linear(params.head, dropout(summary, rate, key?.fold("summary")));
+}
+
+/** The mean and the largest of each of a text's states: [B, 2 W] */
+function meanAndLargest({ states, lengths }: Encoded): Tensor {
+  const [batch, places] = states.shape as [number, number, number];
+  const counts = reshape(less(arange(places), reshape(lengths, [batch, 1])), [batch, places, 1]); // [B, T, 1]
+  const sizes = cast(maximum(reshape(lengths, [batch, 1]), 1), "float32"); // [B, 1]
+  return concat([div(sum(states, 1), sizes), max(where(counts, states, -1e9), 1)], 1); // places that do not count are 0
 }
 
 /**

@@ -9,10 +9,12 @@ import { forecastRecipes } from "./recipes/forecast.ts";
 import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 import { gruLanguageModel } from "./recipes/gru-language-model.ts";
 import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
+import { maskedLanguageModelRecipes } from "./recipes/masked-language-model.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
 import { retrieveRecipes } from "./recipes/retrieve.ts";
 import { rnnLanguageModel } from "./recipes/rnn-language-model.ts";
 import { summarizeRecipes, translateRecipes } from "./recipes/text-to-text.ts";
+import { tagRecipes } from "./recipes/tag.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 import { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
 import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
@@ -34,6 +36,8 @@ export const recipes: readonly Recipe[] = [
   ...retrieveRecipes,
   ...answerRecipes,
   ...forecastRecipes,
+  ...tagRecipes,
+  ...maskedLanguageModelRecipes,
 ];
 
 /**

@@ -15,7 +15,7 @@ import { padRows } from "../sequence/in-batches.ts";
 import { inputText, splitPlaced } from "../sequence/records.ts";
 import type { SequenceTask } from "../sequence/sequence-task.ts";
 import { specialTokens } from "../sequence/special-tokens.ts";
-import { learnTokenizer } from "../sequence/text.ts";
+import { cased, learnTokenizer } from "../sequence/text.ts";
 import { type ClassFacts, classFacts, encodeExample, type RawText, readTexts, type TextExample } from "./data.ts";
 import {
   evaluateOptions,
@@ -51,7 +51,7 @@ export function classifyTask(name: string): SequenceTask<TrainingOptions, RawTex
         facts,
         tokenizer: await learnTokenizer(
           options,
-          train.map(({ text }) => text),
+          train.map(({ text }) => cased(text, options)),
           known,
         ),
       };
@@ -67,8 +67,9 @@ export function classifyTask(name: string): SequenceTask<TrainingOptions, RawTex
     unit: "tokens",
     model({ network, config, assets, options }) {
       const { labels, several, counts } = assets.facts;
-      const { vocabulary } = specialTokens(assets.tokenizer as NonNullable<typeof assets.tokenizer>);
-      const model = { network, config, vocabulary, classes: labels.length, dropout: options.headDropout };
+      const { vocabulary, mask } = specialTokens(assets.tokenizer as NonNullable<typeof assets.tokenizer>);
+      const { headDropout: dropout, tokenDropout, pooling } = options;
+      const model = { network, config, vocabulary, mask, classes: labels.length, dropout, tokenDropout, pooling };
       const total = counts.reduce((a, b) => a + b, 0);
       const classWeight = (c: number): number =>
         options.balance === "weights" ? total / (labels.length * (counts[c] as number)) : 1;

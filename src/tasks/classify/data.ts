@@ -3,7 +3,7 @@ import { type DataRecord, type Tokenizer, textIn } from "../../data/index.ts";
 import { HeptagenError, nearest } from "../../util/errors.ts";
 import { type Placed, readPlaced } from "../sequence/records.ts";
 import type { Assets } from "../sequence/sequence-task.ts";
-import { encodeText } from "../sequence/text.ts";
+import { cased, encodeText } from "../sequence/text.ts";
 import type { TrainingOptions } from "./options.ts";
 
 /** A text as it was read. */
@@ -77,7 +77,7 @@ export function classFacts(train: readonly RawText[]): ClassFacts {
 export function encodeExample(
   { text, labels = [], placed: { place } }: RawText,
   { tokenizer, facts }: Assets<ClassFacts>,
-  { longest }: Pick<TrainingOptions, "longest">,
+  options: Pick<TrainingOptions, "longest" | "lowercase">,
 ): TextExample {
   const classes = labels.map((label) => {
     const at = facts.labels.indexOf(label);
@@ -93,5 +93,5 @@ export function encodeExample(
       next: "The run was trained on one class an example.",
     });
   }
-  return { text, ids: encodeText(tokenizer as Tokenizer, text, longest, place), classes };
+  return { text, ids: encodeText(tokenizer as Tokenizer, cased(text, options), options.longest, place), classes };
 }

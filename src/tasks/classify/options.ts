@@ -1,6 +1,6 @@
 /** The options of classification: of training, evaluating, predicting and inspecting. */
 import { z } from "zod";
-import { files, sequenceOptions, showOptions, sideOption, textOptions } from "../sequence/options.ts";
+import { caseOption, files, sequenceOptions, showOptions, sideOption, textOptions } from "../sequence/options.ts";
 import { recordOptions } from "../sequence/records.ts";
 import { count, fraction } from "../training.ts";
 
@@ -15,10 +15,15 @@ export const trainingOptions = z.strictObject({
   ...recordOptions,
   ...columns,
   ...textOptions,
+  ...caseOption,
   longest: count.describe("most tokens of a text that are read; the rest is cut off"),
   balance: z.enum(["none", "weights"]).describe("weights: rare classes count as much as frequent ones"),
   labelSmoothing: fraction.describe("share of each label's probability spread over all classes"),
   headDropout: fraction.describe("fraction of what the network sums a text up to that is dropped in training"),
+  tokenDropout: fraction.describe("fraction of the tokens that are hidden in training, each time others"),
+  pooling: z
+    .enum(["summary", "mean-max"])
+    .describe("what a text is summed up to: the network's own summary, or the mean and the largest of its states"),
   ...sequenceOptions,
 });
 export type TrainingOptions = z.output<typeof trainingOptions>;

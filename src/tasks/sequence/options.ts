@@ -23,6 +23,11 @@ export const textOptions = {
   vocabulary: z.int().min(2).describe("number of different tokens that a bpe tokenizer learns"),
 };
 
+/** For tasks that only read text. */
+export const caseOption = {
+  lowercase: z.boolean().describe("read text in lower case, so that a word is the same at the start of a sentence"),
+};
+
 /** Which of a run's own examples are used, where no other data is named. */
 export const sideOption = z
   .enum(["train", "validation", "test"])

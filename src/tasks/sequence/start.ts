@@ -34,7 +34,7 @@ export async function loadOrigin(folder: string): Promise<Origin> {
 }
 
 /** Options that follow from the run that training starts from, since its parameters have their shapes. */
-const ofTokenizer = ["tokenizer", "vocabulary"];
+const ofTokenizer = ["tokenizer", "vocabulary", "lowercase"];
 
 /**
  * Every option with its value.

@@ -7,6 +7,10 @@ export interface TextChoice {
   readonly vocabulary: number;
 }
 
+/** A text in the case that a run reads. */
+export const cased = (text: string, { lowercase }: { readonly lowercase: boolean }): string =>
+  lowercase ? text.toLowerCase() : text;
+
 /** A tokenizer learnt from texts, or the one that is known. */
 export async function learnTokenizer(
   { tokenizer, vocabulary }: TextChoice,
