@@ -3,6 +3,7 @@ import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
 import { classifyRecipes, sentimentRecipes } from "./recipes/classify.ts";
+import { converseRecipes } from "./recipes/converse.ts";
 import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
 import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 import { gruLanguageModel } from "./recipes/gru-language-model.ts";
@@ -25,6 +26,7 @@ export const recipes: readonly Recipe[] = [
   waveNetGenerateAudio,
   ...sentimentRecipes,
   ...classifyRecipes,
+  ...converseRecipes,
 ];
 
 /**
