@@ -27,6 +27,7 @@ import torch
 from fixtures import (
     baselines,
     classification,
+    conversation,
     ctc,
     gan,
     gpt2,
@@ -50,6 +51,7 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", 
 PARTS = {
     "baselines": baselines.write,
     "classification": classification.write,
+    "conversation": conversation.write,
     "ctc": ctc.write,
     "gan": gan.write,
     "gpt2": gpt2.write,

@@ -14,6 +14,7 @@ export {
   logLoss,
   multiLabelScores,
 } from "./classification.ts";
+export { distinctN } from "./diversity.ts";
 export {
   type Coverage,
   type DistributionScores,

@@ -4,6 +4,7 @@ import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
 import { answerRecipes } from "./recipes/answer.ts";
 import { classifyRecipes, sentimentRecipes } from "./recipes/classify.ts";
+import { converseRecipes } from "./recipes/converse.ts";
 import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
 import { forecastRecipes } from "./recipes/forecast.ts";
 import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
@@ -38,6 +39,7 @@ export const recipes: readonly Recipe[] = [
   ...forecastRecipes,
   ...tagRecipes,
   ...maskedLanguageModelRecipes,
+  ...converseRecipes,
 ];
 
 /**
