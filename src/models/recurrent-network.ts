@@ -341,7 +341,15 @@ function recurrentNetwork<Config extends RecurrentNetworkConfig>(
     },
   };
 
-  return { name, defaults, check, width: ({ width }) => width, attends: ({ attention }) => attention !== "none", encoder, decoder };
+  return {
+    name,
+    defaults,
+    check,
+    width: ({ width }) => width,
+    attends: ({ attention }) => attention !== "none",
+    encoder,
+    decoder,
+  };
 }
 
 export const rnnNetworkDefaults: RnnNetworkConfig = { ...recurrentNetworkDefaults, activation: "tanh" };

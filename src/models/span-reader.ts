@@ -55,10 +55,7 @@ export interface SpanReaderParams<Leaf = Tensor> {
   readonly head: Linear<Leaf>;
 }
 
-export function init<Config>(
-  { network, config, vocabulary }: SpanReaderConfig<Config>,
-  key: Key,
-): SpanReaderParams<NdArray> {
+export function init<Config>({ network, config, vocabulary }: SpanReaderConfig<Config>, key: Key): SpanReaderParams<NdArray> {
   const width = network.width(config);
   return {
     tokens: initEmbedding(fold(key, "tokens"), vocabulary, width),

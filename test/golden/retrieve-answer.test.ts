@@ -86,8 +86,15 @@ describe.each(models)("$name", ({ name, inputs, outputs, unmoved, init, run }) =
 
   test("ten training steps on cpu", async () => {
     const start = tree(template, "params");
-    const { losses, lossAfter, params } = await replaySteps(facts, start, batch, (own, given) => run(facts, own, given as never).loss);
-    facts.losses.forEach((loss, i) => void expect(Math.abs((losses[i] as number) - loss), `loss of step ${i}`).toBeLessThan(1e-5));
+    const { losses, lossAfter, params } = await replaySteps(
+      facts,
+      start,
+      batch,
+      (own, given) => run(facts, own, given as never).loss,
+    );
+    facts.losses.forEach(
+      (loss, i) => void expect(Math.abs((losses[i] as number) - loss), `loss of step ${i}`).toBeLessThan(1e-5),
+    );
     expect(Math.abs(lossAfter - facts.lossAfter)).toBeLessThan(1e-5);
     expect(gap(params, tree(template, "after"), (path) => !unmoved.includes(path))).toBeLessThan(1e-4);
   });

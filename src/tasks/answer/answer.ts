@@ -6,7 +6,14 @@
  */
 import type { Tensor } from "../../core/index.ts";
 import type { Tokenizer } from "../../data/index.ts";
-import { forward, init, placeKinds, type QuestionWithPassage, type SpanReaderParams, spanLoss } from "../../models/span-reader.ts";
+import {
+  forward,
+  init,
+  placeKinds,
+  type QuestionWithPassage,
+  type SpanReaderParams,
+  spanLoss,
+} from "../../models/span-reader.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import type { Tree } from "../../util/tree.ts";
 import { bucketed } from "../sequence/bucketed.ts";

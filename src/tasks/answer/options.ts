@@ -23,7 +23,10 @@ export const trainingOptions = z.strictObject({
   longestQuestion: count.describe("most tokens of a question that are read; the rest is cut off"),
   window: count.describe("tokens of a passage that are read at once; longer ones are read in windows that overlap by half"),
   longestAnswer: count.describe("most tokens of an answer"),
-  negatives: z.int().min(0).describe("wrong passages that BM25 likes best, for each question: they teach that there is no answer"),
+  negatives: z
+    .int()
+    .min(0)
+    .describe("wrong passages that BM25 likes best, for each question: they teach that there is no answer"),
   headDropout: fraction.describe("fraction of each place's state that is dropped in training before it is scored"),
   ...sequenceOptions,
 });
@@ -36,7 +39,9 @@ const finding = {
   threshold: z
     .number()
     .optional()
-    .describe("how far an answer's score must be above that of no answer; the best for the run's validation questions unless set"),
+    .describe(
+      "how far an answer's score must be above that of no answer; the best for the run's validation questions unless set",
+    ),
 };
 
 export const evaluateOptions = z.strictObject({
@@ -53,9 +58,7 @@ export const evaluateOptions = z.strictObject({
 
 export const predictOptions = z.strictObject({
   ...finding,
-  corpus: files
-    .optional()
-    .describe("files of passages to read instead of the run's own: records, or .txt and .md by paragraphs"),
+  corpus: files.optional().describe("files of passages to read instead of the run's own: records, or .txt and .md by paragraphs"),
 });
 
 export const sampleOptions = z.strictObject({ ...showOptions, side: sideOption });

@@ -144,7 +144,11 @@ export async function readPassages(
 }
 
 /** A stretch of a text without space around it. */
-function trimmed(text: string, from: number, to: number): { readonly answer: string; readonly start: number; readonly end: number } {
+function trimmed(
+  text: string,
+  from: number,
+  to: number,
+): { readonly answer: string; readonly start: number; readonly end: number } {
   const part = text.slice(from, to);
   const answer = part.trim();
   const start = from + (part.length - part.trimStart().length);

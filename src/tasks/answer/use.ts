@@ -20,7 +20,7 @@ import type { EvaluationContext, Sides, TaskUse } from "../sequence/sequence-tas
 import { neighbourAnswers, sentenceAnswers } from "./baseline.ts";
 import { placedTokens, type QuestionExample, questionTokens, type RawQuestion, readerInput, windowsOf } from "./data.ts";
 import type { TrainingOptions } from "./options.ts";
-import { type Reading, type ReadablePassages, readablePassages, readPassages, spanScorer } from "./reading.ts";
+import { type ReadablePassages, type Reading, readablePassages, readPassages, spanScorer } from "./reading.ts";
 
 export interface ReaderParts {
   readonly tokenizer: Tokenizer;
@@ -166,7 +166,10 @@ export function useReader<Config>(
         ranked: found[i] as number[],
         relevant: new Set([from.numberOf(raw.passage) as number]),
       }));
-      measures.push(measure("recall1", rankingScores(ranked, { k: 1 }).recall), measure("recall", rankingScores(ranked, { k }).recall));
+      measures.push(
+        measure("recall1", rankingScores(ranked, { k: 1 }).recall),
+        measure("recall", rankingScores(ranked, { k }).recall),
+      );
       measures.push(measure("refusedWithout", share(gone)), measure("refused", share(there), "lower"));
       if (context.options.baseline !== false) measures.push(...(await baselineMeasures(from.passages.list, examples, context)));
       return [
@@ -231,7 +234,10 @@ export function useReader<Config>(
           values: [0, 1].map((side) => places.map((p) => Math.exp(logs[2 * p + side] as number))),
         });
         await writeFile(file, picture);
-        pictures.push({ file, caption: `where the answer to "${raw.question}" begins and ends (true: ${raw.answers[0] ?? "none"})` });
+        pictures.push({
+          file,
+          caption: `where the answer to "${raw.question}" begins and ends (true: ${raw.answers[0] ?? "none"})`,
+        });
       }
       return { pictures };
     },
@@ -250,7 +256,10 @@ export function useReader<Config>(
     const measures = [measure("sentenceExact", sentence.exact), measure("sentenceF1", sentence.f1)];
     const training = await context.training();
     if (!training) {
-      context.onEvent?.({ kind: "note", message: "no answers of training questions: the run's training data is no longer as it was" });
+      context.onEvent?.({
+        kind: "note",
+        message: "no answers of training questions: the run's training data is no longer as it was",
+      });
       return measures;
     }
     const neighbour = answerScores(neighbourAnswers(questions, training), answers);

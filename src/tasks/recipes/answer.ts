@@ -53,7 +53,14 @@ export const answerRecipes: readonly Recipe[] = networks.map(([backbone, title, 
     presets: {
       quiz: {
         summary: "general knowledge of a quiz, with passages that have the answers",
-        options: { ...base, ...own, data: "quiz-questions", answersColumn: "answers", startColumn: "start", groupColumn: "group" },
+        options: {
+          ...base,
+          ...own,
+          data: "quiz-questions",
+          answersColumn: "answers",
+          startColumn: "start",
+          groupColumn: "group",
+        },
       },
     },
   }),

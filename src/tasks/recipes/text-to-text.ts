@@ -46,15 +46,26 @@ const networks = [
   [transformerSequence, "Transformer", { layers: 3, heads: 4, width: 256, hidden: 1024, dropout: 0.1 }],
   [lstmSequence, "LSTM with attention", recurrent],
   [gruSequence, "GRU with attention", recurrent],
-  [rnnSequence, "RNN without attention", { ...recurrent, activation: "tanh", attention: "none", copy: false, learningRate: 5e-4 }],
+  [
+    rnnSequence,
+    "RNN without attention",
+    { ...recurrent, activation: "tanh", attention: "none", copy: false, learningRate: 5e-4 },
+  ],
 ] as const;
 
-function recipesOf(task: SequenceTask<never, never, never, never, never>, what: string, presets: Readonly<Record<string, Preset>>): Recipe[] {
+function recipesOf(
+  task: SequenceTask<never, never, never, never, never>,
+  what: string,
+  presets: Readonly<Record<string, Preset>>,
+): Recipe[] {
   return networks.map(([backbone, title, own]) =>
     sequenceRecipe(task, backbone as never, {
       summary: `${title} that ${what}`,
       presets: Object.fromEntries(
-        Object.entries(presets).map(([preset, { summary, options }]) => [preset, { summary, options: { ...base, ...options, ...own } }]),
+        Object.entries(presets).map(([preset, { summary, options }]) => [
+          preset,
+          { summary, options: { ...base, ...options, ...own } },
+        ]),
       ),
     }),
   );
@@ -67,7 +78,15 @@ export const translateRecipes = recipesOf(translateTask as never, "translates se
   },
   "debian-reference-en-zh": {
     summary: "English to Chinese: paragraphs of the Debian Reference",
-    options: { data: "debian-reference-en-zh", bleu: "zh", vocabulary: 4000, longestSource: 96, longestTarget: 128, batch: 32, steps: 3000 },
+    options: {
+      data: "debian-reference-en-zh",
+      bleu: "zh",
+      vocabulary: 4000,
+      longestSource: 96,
+      longestTarget: 128,
+      batch: 32,
+      steps: 3000,
+    },
   },
 });
 

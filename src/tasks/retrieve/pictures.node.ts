@@ -9,7 +9,9 @@ import { vectorAt } from "./text-encoder.ts";
 /** A table of cosines. @returns a PNG */
 export function drawSimilarities(queries: readonly Query[], { passages, vectors }: SearchIndex): Promise<Uint8Array> {
   const values = queries.map(({ vector }) =>
-    passages.map((_, p) => vectorAt(vectors, p).reduce((sum, value, i) => sum + value * ((vector as Float32Array)[i] as number), 0)),
+    passages.map((_, p) =>
+      vectorAt(vectors, p).reduce((sum, value, i) => sum + value * ((vector as Float32Array)[i] as number), 0),
+    ),
   );
   return drawMatrix({
     title: "cosines of queries with passages",

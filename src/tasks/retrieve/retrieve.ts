@@ -73,7 +73,13 @@ export const retrieveTask: SequenceTask<TrainingOptions, RawPair, Record<string,
           note: "tokens of tokenizer.json, filled up with 0",
           below: vocabulary,
         },
-        { name: "lengths", dtype: "int32" as const, shape: ["batch"], note: "how many tokens of each text count", below: "length" },
+        {
+          name: "lengths",
+          dtype: "int32" as const,
+          shape: ["batch"],
+          note: "how many tokens of each text count",
+          below: "length",
+        },
       ],
       output: { name: "vectors", note: "vectors of length 1, whose products are cosines" },
       apply: (params: Tree<Tensor>, ...[tokens, lengths]: readonly Tensor[]) =>
@@ -132,7 +138,9 @@ export const retrieveTask: SequenceTask<TrainingOptions, RawPair, Record<string,
           folder,
           own: async () => (await readSides(retrieveTask, options)).sides,
         }),
-      graphs: model.shared ? [graph("passage", "encoder")] : [graph("query", "query-encoder"), graph("passage", "passage-encoder")],
+      graphs: model.shared
+        ? [graph("passage", "encoder")]
+        : [graph("query", "query-encoder"), graph("passage", "passage-encoder")],
     };
   },
 };

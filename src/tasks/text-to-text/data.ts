@@ -49,7 +49,8 @@ export async function readPairs(options: TrainingOptions): Promise<RawPair[]> {
   const { sourceColumn, targetColumn } = options;
   const read = (sources: string | readonly string[]) => {
     const [first, second, ...more] = typeof sources === "string" ? [sources] : sources;
-    const parallel = second !== undefined && more.length === 0 && [first, second].every((file) => !ofRecords.has(extname(file ?? "")));
+    const parallel =
+      second !== undefined && more.length === 0 && [first, second].every((file) => !ofRecords.has(extname(file ?? "")));
     return parallel ? readParallel({ [sourceColumn]: first as string, [targetColumn]: second }) : readRecords(sources);
   };
   return (await readPlaced(options, read)).map((record) => {
@@ -78,10 +79,17 @@ export function encodePair(
   { longestSource }: Pick<TrainingOptions, "longestSource">,
   { cuts }: { readonly cuts: boolean },
 ): PairExample {
-  const whole = (text: string) => encodeText(tokenizer as Tokenizer, text.trim() && spaced(text), Number.POSITIVE_INFINITY, place);
+  const whole = (text: string) =>
+    encodeText(tokenizer as Tokenizer, text.trim() && spaced(text), Number.POSITIVE_INFINITY, place);
   const all = whole(source);
   const ids = cuts ? all.subarray(0, longestSource) : all;
-  return { source, target: target ?? "", ids, targetIds: target === undefined ? new Int32Array() : whole(target), cut: all.length - ids.length };
+  return {
+    source,
+    target: target ?? "",
+    ids,
+    targetIds: target === undefined ? new Int32Array() : whole(target),
+    cut: all.length - ids.length,
+  };
 }
 
 /** Whether an example is short enough to learn from. */

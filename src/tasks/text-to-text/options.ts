@@ -20,7 +20,10 @@ export type TrainingOptions = z.output<typeof trainingOptions>;
 /** How texts are written. */
 const writing = {
   beams: count.default(4).describe("beginnings of a text that are followed at once; 1 is greedy"),
-  lengthPenalty: z.number().default(1).describe("0 prefers short texts, 1 does hardly: log-probability / ((5 + length) / 6) ^ this"),
+  lengthPenalty: z
+    .number()
+    .default(1)
+    .describe("0 prefers short texts, 1 does hardly: log-probability / ((5 + length) / 6) ^ this"),
 };
 
 export const evaluateOptions = z.strictObject({

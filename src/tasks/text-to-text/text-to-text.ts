@@ -15,7 +15,19 @@ import { bucketed } from "../sequence/bucketed.ts";
 import { inputText, splitPlaced } from "../sequence/records.ts";
 import type { SequenceTask } from "../sequence/sequence-task.ts";
 import { learnTokenizer } from "../sequence/text.ts";
-import { collatePairs, countTokens, encodePair, fits, type PairBatch, type PairExample, placesOf, type RawPair, readPairs, spaced, specialOf } from "./data.ts";
+import {
+  collatePairs,
+  countTokens,
+  encodePair,
+  fits,
+  type PairBatch,
+  type PairExample,
+  placesOf,
+  type RawPair,
+  readPairs,
+  spaced,
+  specialOf,
+} from "./data.ts";
 import { evaluateOptions, inspectOptions, predictOptions, sampleOptions, type TrainingOptions } from "./options.ts";
 import { measureNames, useTextToText } from "./use.ts";
 
@@ -64,7 +76,11 @@ export function textToTextTask<Given extends TrainingOptions>(
       return { facts: {}, tokenizer: await learnTokenizer(options, texts, known) };
     },
     encode: (raw, assets, options) => encodePair(raw, assets, options, kind),
-    input: (value, place, { sourceColumn }) => ({ source: inputText(value, place, sourceColumn), target: undefined, placed: { place } }),
+    input: (value, place, { sourceColumn }) => ({
+      source: inputText(value, place, sourceColumn),
+      target: undefined,
+      placed: { place },
+    }),
     describe({ train, validation, test }, { tokenizer }, options) {
       const out = train.filter((example) => !fits(example, options)).length;
       const cut = train.filter((example) => example.cut > 0).length;
@@ -81,10 +97,14 @@ export function textToTextTask<Given extends TrainingOptions>(
       const special = specialOf(assets);
       const { copy, labelSmoothing } = options;
       if (copy && !network.attends(config)) {
-        throw new HeptagenError("options/value", `${kind.name}: expected a network that looks at its source, since tokens are to be copied`, {
-          facts: { copy, network: network.name },
-          next: "Choose --attention additive, or --no-copy.",
-        });
+        throw new HeptagenError(
+          "options/value",
+          `${kind.name}: expected a network that looks at its source, since tokens are to be copied`,
+          {
+            facts: { copy, network: network.name },
+            next: "Choose --attention additive, or --no-copy.",
+          },
+        );
       }
       const model = { network, config, ...special, copy };
       return {
@@ -95,9 +115,13 @@ export function textToTextTask<Given extends TrainingOptions>(
         batches(examples, key) {
           const some = examples.filter((example) => fits(example, options));
           if (some.length === 0) {
-            throw new HeptagenError("data/empty", `expected pairs of at most ${options.longestSource} and ${options.longestTarget} tokens, got none of ${examples.length}`, {
-              next: "Raise --longest-source and --longest-target.",
-            });
+            throw new HeptagenError(
+              "data/empty",
+              `expected pairs of at most ${options.longestSource} and ${options.longestTarget} tokens, got none of ${examples.length}`,
+              {
+                next: "Raise --longest-source and --longest-target.",
+              },
+            );
           }
           return bucketed(some, key, {
             ...options,
@@ -111,9 +135,27 @@ export function textToTextTask<Given extends TrainingOptions>(
           {
             name: "model",
             inputs: [
-              { name: "source", dtype: "int32", shape: ["batch", "length"], note: "tokens of tokenizer.json, filled up with 0", below: special.vocabulary },
-              { name: "lengths", dtype: "int32", shape: ["batch"], note: "how many tokens of each source count", below: "length" },
-              { name: "written", dtype: "int32", shape: ["batch", "places"], note: `${special.begin}, then the tokens written so far; ${special.end} ends them`, below: special.vocabulary },
+              {
+                name: "source",
+                dtype: "int32",
+                shape: ["batch", "length"],
+                note: "tokens of tokenizer.json, filled up with 0",
+                below: special.vocabulary,
+              },
+              {
+                name: "lengths",
+                dtype: "int32",
+                shape: ["batch"],
+                note: "how many tokens of each source count",
+                below: "length",
+              },
+              {
+                name: "written",
+                dtype: "int32",
+                shape: ["batch", "places"],
+                note: `${special.begin}, then the tokens written so far; ${special.end} ends them`,
+                below: special.vocabulary,
+              },
             ],
             output: { name: "log_probabilities", note: "of the token to come next, at each place: [batch, places, vocabulary]" },
             apply: (params, source, lengths, written) =>

@@ -3,7 +3,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tensor } from "../../core/index.ts";
 import type { Tokenizer } from "../../data/index.ts";
-import { type SequenceToSequenceConfig, type SequenceToSequenceParams, tokenLosses, write } from "../../models/sequence-to-sequence.ts";
+import {
+  type SequenceToSequenceConfig,
+  type SequenceToSequenceParams,
+  tokenLosses,
+  write,
+} from "../../models/sequence-to-sequence.ts";
 import type { WrittenSequences } from "../../nn/index.ts";
 import { type Device, jit } from "../../runtime/index.ts";
 import type { NdArray } from "../../util/ndarray.ts";
@@ -42,7 +47,8 @@ export function useTextToText<Given extends TrainingOptions, Config>(
   const tokenizer = given as Tokenizer;
   const special = specialTokens(tokenizer);
   const losses = jit<[Tree<NdArray>, Readonly<Record<"source" | "lengths" | "written" | "targets", NdArray>>], Tensor>(
-    (params, { targets, ...teaching }) => tokenLosses(model, params as unknown as SequenceToSequenceParams, teaching, targets).losses,
+    (params, { targets, ...teaching }) =>
+      tokenLosses(model, params as unknown as SequenceToSequenceParams, teaching, targets).losses,
     { device },
   );
   const writer = ({ beams, lengthPenalty, alignment }: Writing & { readonly alignment: boolean }) =>
@@ -84,7 +90,11 @@ export function useTextToText<Given extends TrainingOptions, Config>(
           some.map(({ ids }) => ids),
           { rows, length },
         );
-        const { tokens, lengths, scores, attention } = (await run(params, batch.tokens, batch.lengths)) as unknown as WrittenSequences<NdArray>;
+        const { tokens, lengths, scores, attention } = (await run(
+          params,
+          batch.tokens,
+          batch.lengths,
+        )) as unknown as WrittenSequences<NdArray>;
         const places = tokens.shape[2] as number;
         return some.map((example, b) =>
           Array.from({ length: beams }, (_, k): Answer => {
@@ -139,7 +149,10 @@ export function useTextToText<Given extends TrainingOptions, Config>(
       if (asked.baseline) {
         const training = await context.training();
         if (!training) note("no baseline that learns: the run's training data is no longer as it was");
-        for (const { key: prefix, name, texts } of kind.baselines(training, examples.map(({ source }) => source))) {
+        for (const { key: prefix, name, texts } of kind.baselines(
+          training,
+          examples.map(({ source }) => source),
+        )) {
           for (const measure of kind.measure(texts, references, own).measures) {
             const capital = `${measure.key[0]?.toUpperCase()}${measure.key.slice(1)}`;
             result.push({ ...measure, key: `${prefix}${capital}`, name: `${measure.name} of ${name}` });
@@ -148,7 +161,12 @@ export function useTextToText<Given extends TrainingOptions, Config>(
       }
       return [
         ...result,
-        ...Object.entries(loss).map(([key, value]) => ({ key, name: measureNames[key] as string, value, better: "lower" as const })),
+        ...Object.entries(loss).map(([key, value]) => ({
+          key,
+          name: measureNames[key] as string,
+          value,
+          better: "lower" as const,
+        })),
         { key: "examples", name: "examples", value: examples.length },
       ];
     },
@@ -164,7 +182,9 @@ export function useTextToText<Given extends TrainingOptions, Config>(
           ...(example.cut > 0 && { unread: `${example.cut} tokens at the end` }),
           [kind.answer]: best.text,
           score: rounded(best.score),
-          ...(rest.length > 0 && { alternatives: rest.map(({ text, score }) => ({ [kind.answer]: text, score: rounded(score) })) }),
+          ...(rest.length > 0 && {
+            alternatives: rest.map(({ text, score }) => ({ [kind.answer]: text, score: rounded(score) })),
+          }),
           ...(options.alignment && best.alignment && { alignment: aligned(example, best) }),
         };
       });
@@ -175,7 +195,11 @@ export function useTextToText<Given extends TrainingOptions, Config>(
       const { beams = 4, lengthPenalty = 1 } = options as Partial<Writing>;
       const found = await answers(params, some, { beams, lengthPenalty });
       const lines = some.map(({ source, target }, i) =>
-        [`source     ${oneLine(source)}`, `reference  ${oneLine(target)}`, `written    ${oneLine(found[i]?.[0]?.text ?? "")}`].join("\n"),
+        [
+          `source     ${oneLine(source)}`,
+          `reference  ${oneLine(target)}`,
+          `written    ${oneLine(found[i]?.[0]?.text ?? "")}`,
+        ].join("\n"),
       );
       return lines.join("\n\n");
     },

@@ -26,7 +26,12 @@ it("keeps groups and equal inputs on one side, also those that are linked in tur
     const [family, k] = [Math.floor(i / 3), i % 3];
     return [0, 1].map((j) => ({ text: `${family}/${Math.min(2, k + j)}`, group: `g${family}-${k}` }));
   }).flat();
-  const both = { validation: 0.3, test: 0.2, groupOf: (row: { group: string }) => row.group, inputOf: (row: { text: string }) => row.text };
+  const both = {
+    validation: 0.3,
+    test: 0.2,
+    groupOf: (row: { group: string }) => row.group,
+    inputOf: (row: { text: string }) => row.text,
+  };
   const split = await splitRecords(linked, both);
   for (const [a, b] of pairs) {
     expect(sharedGroups(split[a], split[b], both.groupOf)).toEqual([]);
@@ -40,7 +45,12 @@ it("lets no commonplace input link everything: such examples go to training", as
     { text: "Development files", group: `g${i}` },
     { text: `text ${i}`, group: `g${i}` },
   ]).flat();
-  const split = await splitRecords(common, { validation: 0.3, test: 0.2, groupOf: ({ group }) => group, inputOf: ({ text }) => text });
+  const split = await splitRecords(common, {
+    validation: 0.3,
+    test: 0.2,
+    groupOf: ({ group }) => group,
+    inputOf: ({ text }) => text,
+  });
   expect(split.train.filter(({ text }) => text === "Development files")).toHaveLength(200);
   expect(split.validation.length).toBeGreaterThan(30);
   expect(split.test.length).toBeGreaterThan(20);

@@ -5,7 +5,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { byteTokenizer, characterTokenizer, type Tokenizer } from "../../../src/data/index.ts";
 import { answerTask } from "../../../src/tasks/answer/answer.ts";
 import { neighbourAnswers, sentenceAnswers } from "../../../src/tasks/answer/baseline.ts";
-import { placedTokens, questionTokens, readQuestions, readerInput, tokenSpan, windowsOf } from "../../../src/tasks/answer/data.ts";
+import {
+  placedTokens,
+  questionTokens,
+  readerInput,
+  readQuestions,
+  tokenSpan,
+  windowsOf,
+} from "../../../src/tasks/answer/data.ts";
 import type { TrainingOptions } from "../../../src/tasks/answer/options.ts";
 import { bestSpan } from "../../../src/tasks/answer/reading.ts";
 import { trainingRows } from "../../../src/tasks/answer/training-rows.ts";
@@ -134,13 +141,19 @@ describe("reading questions", () => {
       message: expect.stringMatching(/place\.jsonl:1: .*at character 1/),
     });
     await expect(read("column.jsonl", [good], { passageColumn: "pasage" })).rejects.toMatchObject({ code: "data/column" });
-    await expect(read("list.jsonl", [{ ...good, all: "b" }], { answersColumn: "all" })).rejects.toMatchObject({ code: "data/column" });
+    await expect(read("list.jsonl", [{ ...good, all: "b" }], { answersColumn: "all" })).rejects.toMatchObject({
+      code: "data/column",
+    });
   });
 
   it("leaves no passage on two sides", async () => {
     const rows = Array.from({ length: 300 }, (_, i) => ({ question: `Which ${i}?`, answer: "b", passage: `a b ${i % 60}` }));
     const raws = await read("split.jsonl", rows);
-    const { train, validation, test } = await answerTask.split(raws, { ...options, validation: 0.2, test: 0.2 } as TrainingOptions);
+    const { train, validation, test } = await answerTask.split(raws, {
+      ...options,
+      validation: 0.2,
+      test: 0.2,
+    } as TrainingOptions);
     const passages = (side: typeof train) => new Set(side.map((raw) => raw.passage));
     expect(train.length + validation.length + test.length).toBe(300);
     for (const text of [...passages(validation), ...passages(test)]) expect(passages(train).has(text)).toBe(false);
@@ -167,7 +180,9 @@ describe("training rows", () => {
 
 describe("baselines", () => {
   it("give the most similar sentence, and the nearest question's answer", async () => {
-    const raws = await read("base.jsonl", [{ question: "capital of Peru", answer: "Lima", passage: "The capital of Peru is Lima." }]);
+    const raws = await read("base.jsonl", [
+      { question: "capital of Peru", answer: "Lima", passage: "The capital of Peru is Lima." },
+    ]);
     expect(sentenceAnswers(["Peru's capital", "zzz"], [{ text: "Quito is high. Lima is Peru's capital.", place: "" }])).toEqual([
       "Lima is Peru's capital.",
       "",

@@ -6,7 +6,14 @@ import { byteTokenizer } from "../../../src/data/index.ts";
 import { collectionOf, encodePair, readPairs } from "../../../src/tasks/retrieve/data.ts";
 import type { TrainingOptions } from "../../../src/tasks/retrieve/options.ts";
 import { retrieveTask } from "../../../src/tasks/retrieve/retrieve.ts";
-import { bestWeight, candidatesOf, denseSearch, hybridHits, searchIndex, searchPassages } from "../../../src/tasks/retrieve/search.ts";
+import {
+  bestWeight,
+  candidatesOf,
+  denseSearch,
+  hybridHits,
+  searchIndex,
+  searchPassages,
+} from "../../../src/tasks/retrieve/search.ts";
 import { readCorpus } from "../../../src/tasks/sequence/corpus.ts";
 import { fillNormal, key } from "../../../src/util/random.ts";
 
@@ -96,7 +103,9 @@ describe("data", () => {
     );
     if (!Array.isArray(raws)) expect(raws).toMatchObject({ code: "data/column", message: expect.stringContaining("row 2") });
     else {
-      expect(() => encodePair(raws[1], byteTokenizer(), { longest: 9, longestQuery: 9 })).toThrow(/row 2: the passage: expected a text/);
+      expect(() => encodePair(raws[1], byteTokenizer(), { longest: 9, longestQuery: 9 })).toThrow(
+        /row 2: the passage: expected a text/,
+      );
     }
   });
 
