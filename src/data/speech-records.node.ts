@@ -7,7 +7,8 @@
 import { promises as fs } from "node:fs";
 import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
-import { type BadFile, decodeSound, resample } from "./audio-files.node.ts";
+import type { BadFile } from "./audio-files.node.ts";
+import { decodeSound, resample } from "./decode-sound.node.ts";
 import { walk } from "./media-files.node.ts";
 import { isTranscriptTable, readSidecar, readTranscripts, type Transcript, type TranscriptColumns } from "./transcripts.node.ts";
 

@@ -42,7 +42,7 @@ export async function openRetriever(folder: string, passages: readonly Passage[]
   const tokenizer = (await readAssets(run)).tokenizer as Tokenizer;
   const model: DualEncoderConfig<never> = {
     network: backbone.network,
-    config: networkConfig(backbone, options),
+    config: networkConfig({ task: retrieveTask, backbone }, options),
     vocabulary: specialTokens(tokenizer).vocabulary,
     shared: options.encoders === "shared",
   };
