@@ -21,6 +21,8 @@ beforeAll(async () => {
   const words = ["sea", "whale", "ship", "captain", "harpoon", "storm", "deck", "sail"];
   const line = (i: number) => Array.from({ length: 9 }, (_, k) => words[(i * 7 + k * k * (i % 5)) % words.length]).join(" ");
   writeFileSync(join(folder, "text.txt"), Array.from({ length: 120 }, (_, i) => `${line(i)}.`).join("\n"));
+  const review = (i: number) => ({ text: line(i), label: i % 3 === 0 ? "wet" : "dry", place: i % 2 ? "sea" : "land" });
+  writeFileSync(join(folder, "reviews.jsonl"), Array.from({ length: 80 }, (_, i) => JSON.stringify(review(i))).join("\n"));
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
@@ -37,6 +39,16 @@ interface Task {
 }
 
 const often = { steps: 4, evaluateEvery: 2, checkpointEvery: 2, sampleEvery: 4, warmup: 0 };
+const ofTexts = (data: string): Options => ({
+  ...often,
+  data: join(data, "reviews.jsonl"),
+  tokenizer: "character",
+  longest: 40,
+  batch: 4,
+  shapes: 3,
+  validation: 0.2,
+  test: 0.2,
+});
 const tasks: Readonly<Record<string, Task>> = {
   "language-model": {
     train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
@@ -65,7 +77,16 @@ const tasks: Readonly<Record<string, Task>> = {
     sample: { seconds: 0.1 },
     evaluate: { clips: 2, seconds: 0.1 },
   },
+  classify: { train: (data) => ({ ...ofTexts(data), labelColumn: "place" }), sample: { numSamples: 2 }, evaluate: {} },
+  sentiment: {
+    train: (data) => ({ ...ofTexts(data), accumulate: 2 }),
+    sample: { numSamples: 2 },
+    evaluate: { side: "validation" },
+  },
 };
+
+const recurrent = { layers: 1, width: 8 };
+const attentive = { layers: 1, heads: 2, width: 8, hidden: 8 };
 
 /** What keeps a family small, by recipe. */
 const small: Readonly<Record<string, Options>> = {
@@ -78,6 +99,14 @@ const small: Readonly<Record<string, Options>> = {
   "gru/language-model": { layers: 1, width: 16, embedding: 8 },
   "lstm/language-model": { layers: 1, width: 16, embedding: 8 },
   "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
+  "transformer/classify": attentive,
+  "lstm/classify": recurrent,
+  "gru/classify": recurrent,
+  "rnn/classify": recurrent,
+  "transformer/sentiment": attentive,
+  "lstm/sentiment": recurrent,
+  "gru/sentiment": recurrent,
+  "rnn/sentiment": recurrent,
 };
 
 describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (name, recipe: Recipe) => {
