@@ -10,6 +10,7 @@ import { isNdArray, type NdArray, sameShape } from "../../util/ndarray.ts";
 import { mapTree, type Tree } from "../../util/tree.ts";
 import { parseOptions } from "../options.ts";
 import type { Options } from "../recipe.ts";
+import { recordOptions } from "./records.ts";
 
 /** A run that training starts from. */
 export interface Origin {
@@ -39,8 +40,9 @@ const ofTokenizer = ["tokenizer", "vocabulary"];
 /**
  * Every option with its value.
  *
- * What the user sets wins over the network of the run that training starts from, which wins over the preset. A preset's
- * warm-up takes at most a tenth of the steps, so that a short run needs no second option.
+ * What the user sets wins over the network of the run that training starts from, which wins over the preset. With the user's own data,
+ * a preset's files and columns for splitting are left out, since they belong to the preset's. A preset's warm-up takes at most a tenth
+ * of the steps, so that a short run needs no second option.
  *
  * @param networkOptions names of the options that decide about the network
  * @throws HeptagenError `options/…`, `run/…`
@@ -58,8 +60,14 @@ export async function resolveOptions(
   );
   const steps = (asked.steps ?? preset.steps) as number;
   const warmup = Math.min(preset.warmup as number, Math.floor(steps / 10));
-  const options = parseOptions("train", schema, { ...preset, warmup, ...from, ...asked }) as Options;
+  const usual = asked.data === undefined ? preset : withoutOwnData(preset);
+  const options = parseOptions("train", schema, { ...usual, warmup, ...from, ...asked }) as Options;
   return { options: withFullPath(options), origin };
+}
+
+/** A preset without what describes its data: other files for sides, the columns that split it. */
+function withoutOwnData(preset: Options): Options {
+  return Object.fromEntries(Object.entries(preset).filter(([name]) => !(name in recordOptions)));
 }
 
 /** A run is resumed from any folder, so it keeps full paths. */

@@ -128,22 +128,31 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
   };
 }
 
-/** Inputs in pieces of at most `chunk`; as many as there are when no more come for a moment, since whoever asks may be waiting. */
+/**
+ * Inputs in pieces of at most `chunk`; as many as there are when no more come for a moment, since whoever asks may be waiting. Those
+ * before an input that cannot be read are answered first.
+ */
 async function* inChunks(inputs: Iterable<PredictInput> | AsyncIterable<PredictInput>): AsyncGenerator<PredictInput[]> {
   let some: PredictInput[] = [];
   const iterator = Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]();
   for (;;) {
-    const next = Promise.resolve(iterator.next());
+    const next: Promise<{ value?: PredictInput; done?: boolean; error?: unknown }> = Promise.resolve(iterator.next()).catch(
+      (error: unknown) => ({ done: true, error }),
+    );
     const idle = some.length > 0 && (await Promise.race([next.then(() => false), delay(idleTime, true)]));
     if (idle || some.length === chunk) {
       yield some;
       some = [];
     }
-    const { value, done } = await next;
-    if (done) break;
-    some.push(value);
+    const { value, done, error } = await next;
+    if (!done) {
+      some.push(value as PredictInput);
+      continue;
+    }
+    if (some.length > 0) yield some;
+    if (error !== undefined) throw error;
+    return;
   }
-  if (some.length > 0) yield some;
 }
 
 function withoutNothing(options: Options): Options {
