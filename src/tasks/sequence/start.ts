@@ -75,14 +75,18 @@ function withFullPath({ initFrom, ...options }: Options): Options {
   return typeof initFrom === "string" && existsSync(initFrom) ? { ...options, initFrom: resolve(initFrom) } : options;
 }
 
+/** Parameters that tasks share, by the contract: where one of these has another shape, the network is another. */
+const shared = /^(tokens|encoder)\./;
+
 /**
  * Fresh parameters, with those of another run in their place where name and shape are the same.
  *
  * @returns also the names of those that stay fresh
- * @throws HeptagenError `parameters/mismatch` when none fits
+ * @throws HeptagenError `parameters/mismatch` when none fits, or one of the shared network has another shape
  */
 export function startFrom(fresh: Tree<NdArray>, origin: Origin): { readonly params: Tree<NdArray>; readonly added: string[] } {
   const added: string[] = [];
+  const unlike: string[] = [];
   let taken = 0;
   const params = mapTree(fresh, isNdArray, (leaf: NdArray, path) => {
     const known = origin.params.get(path);
@@ -90,13 +94,15 @@ export function startFrom(fresh: Tree<NdArray>, origin: Origin): { readonly para
       taken++;
       return known;
     }
+    if (known && shared.test(path)) unlike.push(`${path}: expected [${leaf.shape}], got [${known.shape}]`);
     added.push(path);
     return leaf;
   }) as Tree<NdArray>;
-  if (taken > 0) return { params, added };
+  if (taken > 0 && unlike.length === 0) return { params, added };
   const names = [...flattenParameters(fresh).keys()].slice(0, 5);
-  throw new HeptagenError("parameters/mismatch", `no parameter of ${origin.folder} fits this model`, {
-    facts: { expected: names, got: [...origin.params.keys()].slice(0, 5) },
-    next: "Start from a run of the same family and width.",
+  const problem = unlike[0] ?? "no parameter has the name and shape of one of this model";
+  throw new HeptagenError("parameters/mismatch", `${origin.folder} does not fit this model: ${problem}`, {
+    facts: { expected: names, got: [...origin.params.keys()].slice(0, 5), unlike },
+    next: "Start from a run of the same network, and leave out options that change its size: they follow from that run.",
   });
 }
