@@ -123,11 +123,12 @@ describe("starting from another run", () => {
   it("takes what fits and says what is new", async () => {
     const moods = join(folder, "moods.csv");
     writeFileSync(moods, csv(rows.map(({ text }, i) => ({ text, label: ["good", "bad", "none"][i % 3] as string }))));
-    const { initFrom, ...rest } = { ...options, initFrom: run, data: moods };
-    const { width: _width, heads: _heads, ...without } = rest; // they follow from the run
+    const ofRun = ["width", "heads", "tokenizer"]; // they follow from the run
+    const own = Object.fromEntries(Object.entries(options).filter(([name]) => !ofRun.includes(name)));
     const events: TrainEvent[] = [];
     const out = join(folder, "moods");
-    await sentiment.train({ ...without, initFrom, steps: 1 }, { out, device: "cpu", onEvent: (event) => events.push(event) });
+    const asked = { ...own, data: moods, initFrom: run, steps: 1 };
+    await sentiment.train(asked, { out, device: "cpu", onEvent: (event) => events.push(event) });
     const notes = events.flatMap((event) => (event.kind === "note" ? [event.message] : []));
     expect(notes.join()).toMatch(/head/);
     const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
