@@ -2,46 +2,24 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { tokenizerFromJSON } from "../../data/index.ts";
 import { defaultDevice } from "../../runtime/index.ts";
-import { openRun, type Run, restoreTree, writeFileAtomically } from "../../train/index.ts";
-import { parseJson } from "../../train/json.ts";
+import { openRun, restoreTree, writeFileAtomically } from "../../train/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import { key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import type { SequenceBackbone } from "../backbones/sequence.ts";
 import { exportGraphs } from "../export/graphs.ts";
 import { parseOptions } from "../options.ts";
 import type { EvaluateContext, OpenContext, Options, PredictInput, Recipe, SampleEvent, TrainedModel } from "../recipe.ts";
 import { curvesOf, parametersOf } from "../training.ts";
-import type { Assets, Side, Sides } from "./sequence-task.ts";
+import { networkConfig, readAssets } from "./kept.ts";
+import type { Side, Sides } from "./sequence-task.ts";
 import { checkUnchanged, type Joined, readSides } from "./train.ts";
 
 /** Inputs that are answered at once. */
 const chunk = 256;
 /** Milliseconds without an input after which those that came are answered. */
 const idleTime = 20;
-
-/** The network's configuration out of a run's options. */
-export function networkConfig<Config>(
-  { network, options: schema, configure }: SequenceBackbone<Config>,
-  options: Options,
-): Config {
-  const config = configure(Object.fromEntries(Object.keys(schema.shape).map((name) => [name, options[name]])));
-  network.check(config);
-  return config;
-}
-
-/** What a run has learnt besides parameters. */
-export async function readAssets<Facts>(run: Run): Promise<Assets<Facts>> {
-  const text = await run.readTokenizer();
-  const file = run.path("tokenizer.json");
-  return {
-    ...(text !== undefined && { tokenizer: tokenizerFromJSON(parseJson(text, file), file) }),
-    facts: run.config.data.facts as Facts,
-  };
-}
 
 /**
  * Opens a run.
