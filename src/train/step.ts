@@ -263,13 +263,21 @@ export async function compileJointStep<Batch>(
   };
   type Args = [readonly ObjectiveState[], Tree<NdArray>, Batch, readonly NdArray[], NdArray, Key];
   const spares: SpareBuffers = new Map();
-  const shapes = compiledShapes((batch: Batch) =>
-    compile<Args, Outputs<Tensor>>(traced as never, [states, others, batch, objectives.map(() => scalar(0)), scalar(1), key(0)], {
-      ...options.compile,
-      donate: [0],
-      spares,
-    }),
-  );
+  let first = true; // the only one in most trainings; the memory of others would add up
+  const shapes = compiledShapes((batch: Batch) => {
+    const keepMemory = first;
+    first = false;
+    return compile<Args, Outputs<Tensor>>(
+      traced as never,
+      [states, others, batch, objectives.map(() => scalar(0)), scalar(1), key(0)],
+      {
+        ...options.compile,
+        donate: [0],
+        spares,
+        keepMemory,
+      },
+    );
+  });
   const { device } = await shapes.of(example);
   return {
     device,
