@@ -7,7 +7,7 @@ import { columnError, emptyCell } from "./column-error.ts";
 import { decodeText } from "./utf8.ts";
 
 /** A row of a table. */
-export interface Row {
+interface Row {
   /** By column: of CSV and TSV text, or null where there is nothing; of Parquet what JSON can hold. */
   readonly values: Readonly<Record<string, unknown>>;
   /** `file:line` where lines can be told (quoted values may span several), else `file: row n`. */

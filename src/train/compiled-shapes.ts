@@ -3,8 +3,8 @@ import { typeName } from "../core/tensor.ts";
 import { isNdArray, type NdArray } from "../util/ndarray.ts";
 import { flatten } from "../util/tree.ts";
 
-/** How many graphs are kept: more than the shapes that `lengthShapes` chooses unless told. */
-export const keptShapes = 16;
+/** How many graphs are kept: more than the shapes that batches of like length have. */
+const keptShapes = 32;
 
 /** Paths, shapes and types of all arrays of a batch: batches that agree in it run in the same graph. */
 export function batchSignature(batch: unknown): string {

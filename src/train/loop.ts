@@ -108,7 +108,7 @@ interface Position {
  *
  * @param from the checkpoint to go on from, as `resumeRun` returns it
  * @throws HeptagenError `train/objectives`; `train/not-finite` with step, tensor and advice; `storage/…` when the disk refuses;
- *   what batches, evaluation and samples throw, after a checkpoint. Earlier checkpoints stay as they are
+ *   what batches, compilation for their shapes, evaluation and samples throw, after a checkpoint. Earlier checkpoints stay as they are
  */
 export async function trainLoop<Batch>(
   run: TrainingRun,
@@ -177,7 +177,11 @@ export async function trainLoop<Batch>(
   };
 
   const takeStep = async (): Promise<void> => {
-    const batch = await rescued(() => nextBatch(step));
+    const batch = await rescued(async () => {
+      const next = await nextBatch(step);
+      for (const { joint } of compiled) await joint.prepare(next); // all of them, before any state changes
+      return next;
+    });
     const reports: Record<string, StepReport> = {};
     for (const { group, joint } of compiled) {
       const [{ name: first, every = 1 }] = group as [Objective<Batch>];

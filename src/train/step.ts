@@ -17,7 +17,7 @@ import {
   type Schedule,
   updateAverage,
 } from "../optim/index.ts";
-import { type CompileOptions, compile, type Traced } from "../runtime/index.ts";
+import { type CompileOptions, compile, type SpareBuffers, type Traced } from "../runtime/index.ts";
 import { HeptagenError } from "../util/errors.ts";
 import { allocate, isNdArray, type NdArray, sameShape, scalar, sizeOf } from "../util/ndarray.ts";
 import { type Key, key } from "../util/random.ts";
@@ -116,6 +116,8 @@ export interface TrainStep<Batch> {
 /** The steps of several objectives, one after the other, as one graph. */
 export interface JointStep<Batch> {
   readonly device: string;
+  /** Compiles for a batch of new shapes, which may fail, and changes nothing else. */
+  prepare(batch: Batch): Promise<void>;
   run(
     states: readonly ObjectiveState[],
     others: Tree<NdArray>,
@@ -260,15 +262,28 @@ export async function compileJointStep<Batch>(
     return [results.map(({ state }) => state), results.map(({ measured }) => measured)];
   };
   type Args = [readonly ObjectiveState[], Tree<NdArray>, Batch, readonly NdArray[], NdArray, Key];
-  const shapes = compiledShapes((batch: Batch) =>
-    compile<Args, Outputs<Tensor>>(traced as never, [states, others, batch, objectives.map(() => scalar(0)), scalar(1), key(0)], {
-      ...options.compile,
-      donate: [0],
-    }),
-  );
+  const spares: SpareBuffers = new Map();
+  let first = true; // the only one in most trainings; the memory of others would add up
+  const shapes = compiledShapes((batch: Batch) => {
+    const keepMemory = first;
+    first = false;
+    return compile<Args, Outputs<Tensor>>(
+      traced as never,
+      [states, others, batch, objectives.map(() => scalar(0)), scalar(1), key(0)],
+      {
+        ...options.compile,
+        donate: [0],
+        spares,
+        keepMemory,
+      },
+    );
+  });
   const { device } = await shapes.of(example);
   return {
     device,
+    async prepare(batch) {
+      await shapes.of(batch);
+    },
     async run(current, rest, batch, at) {
       const executable = await shapes.of(batch);
       const rates = objectives.map(({ learningRate }) => learningRate(at.step));
@@ -346,7 +361,9 @@ function stack<Batch>(batches: readonly Batch[]): Batch {
         throw new HeptagenError(
           "train/micro-batches",
           `expected micro-batches of one shape, got ${dtype}[${shape}] and ${got} at "${path}"`,
-          { next: "Drop the last batch of an epoch or fill it up, so that all have the same size." },
+          {
+            next: "Micro-batches of a step must agree in shape: fill up the last of an epoch, and choose each step's from one length bucket.",
+          },
         );
       }
       data.set(leaf.data as never, k * sizeOf(shape)); // of one type, as just checked

@@ -44,6 +44,8 @@ beforeAll(async () => {
     (_, i) => `${day(i)},${cell(i, 0)},${i === 50 ? "" : cell(i, 3)},${i % 2},${(i * 7) % 3}`,
   );
   writeFileSync(join(folder, "series.csv"), ["date,a,b,open,rain", ...rows].join("\n"));
+  const review = (i: number) => ({ text: line(i), label: i % 3 === 0 ? "wet" : "dry", place: i % 2 ? "sea" : "land" });
+  writeFileSync(join(folder, "reviews.jsonl"), Array.from({ length: 80 }, (_, i) => JSON.stringify(review(i))).join("\n"));
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
@@ -64,6 +66,16 @@ interface Task {
 const often = { steps: 4, evaluateEvery: 2, checkpointEvery: 2, sampleEvery: 4, warmup: 0 };
 const ofPairs = { groupColumn: undefined, tokenizer: "character", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
 const shortTexts = { tokenizer: "byte", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
+const ofTexts = (data: string): Options => ({
+  ...often,
+  data: join(data, "reviews.jsonl"),
+  tokenizer: "character",
+  longest: 40,
+  batch: 4,
+  shapes: 3,
+  validation: 0.2,
+  test: 0.2,
+});
 const tasks: Readonly<Record<string, Task>> = {
   "language-model": {
     train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
@@ -141,6 +153,16 @@ const tasks: Readonly<Record<string, Task>> = {
 
 const tinyTransformer = { layers: 1, heads: 2, width: 16, hidden: 16 };
 const tinyRecurrent = { layers: 1, width: 16 };
+  classify: { train: (data) => ({ ...ofTexts(data), labelColumn: "place" }), sample: { numSamples: 2 }, evaluate: {} },
+  sentiment: {
+    train: (data) => ({ ...ofTexts(data), accumulate: 2 }),
+    sample: { numSamples: 2 },
+    evaluate: { side: "validation" },
+  },
+};
+
+const recurrent = { layers: 1, width: 8 };
+const attentive = { layers: 1, heads: 2, width: 8, hidden: 8 };
 
 /** What keeps a family small, by recipe. */
 const small: Readonly<Record<string, Options>> = {
@@ -173,6 +195,14 @@ const small: Readonly<Record<string, Options>> = {
   "lstm/answer": { layers: 1, width: 16 },
   "gru/answer": { layers: 1, width: 16 },
   "rnn/answer": { layers: 1, width: 16 },
+  "transformer/classify": attentive,
+  "lstm/classify": recurrent,
+  "gru/classify": recurrent,
+  "rnn/classify": recurrent,
+  "transformer/sentiment": attentive,
+  "lstm/sentiment": recurrent,
+  "gru/sentiment": recurrent,
+  "rnn/sentiment": recurrent,
 };
 
 describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (name, recipe: Recipe) => {

@@ -8,6 +8,8 @@ export interface BucketedOptions<Example, Batch> {
   readonly batch: number;
   /** Shapes there are, at most. */
   readonly shapes: number;
+  /** Batches in a row whose gradients are accumulated, and which have one shape therefore; 1 unless told. */
+  readonly accumulate?: number;
   /** One length, or two: of what is read and what is written. */
   lengthsOf(example: Example): readonly number[];
   /** Makes a batch of rows padded to these lengths; rows that are not counted only fill it up. */
@@ -19,9 +21,9 @@ export interface BucketedOptions<Example, Batch> {
 export function bucketed<Example, Batch>(
   examples: readonly Example[],
   key: Key,
-  { batch: size, shapes, lengthsOf, collate, units }: BucketedOptions<Example, Batch>,
+  { lengthsOf, collate, units, ...options }: BucketedOptions<Example, Batch>,
 ): Batches<Batch> {
-  const { batch, padding } = bucketBatches(examples.map(lengthsOf), { batch: size, shapes }, key);
+  const { batch, padding } = bucketBatches(examples.map(lengthsOf), options, key);
   return {
     padding,
     units,

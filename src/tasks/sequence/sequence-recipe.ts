@@ -2,10 +2,11 @@
 import { z } from "zod";
 import type { SequenceBackbone } from "../backbones/sequence.ts";
 import { type Options, type Preset, presetOptions, type Recipe } from "../recipe.ts";
+import { networkOptions } from "./kept.ts";
 import type { SequenceTask } from "./sequence-task.ts";
 import { loadOrigin, resolveOptions } from "./start.ts";
 import { resumeTraining, trainRun } from "./train.ts";
-import { networkOptions, openTask } from "./trained.ts";
+import { openTask } from "./trained.ts";
 
 /** A recipe of a task for one architecture. */
 export function sequenceRecipe<Config, Given extends object, Raw, Facts, Example, Batch>(

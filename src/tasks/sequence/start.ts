@@ -10,6 +10,7 @@ import { isNdArray, type NdArray, sameShape } from "../../util/ndarray.ts";
 import { mapTree, type Tree } from "../../util/tree.ts";
 import { parseOptions } from "../options.ts";
 import type { Options } from "../recipe.ts";
+import { recordOptions } from "./records.ts";
 
 /** A run that training starts from. */
 export interface Origin {
@@ -39,8 +40,9 @@ const ofTokenizer = ["tokenizer", "vocabulary", "lowercase"];
 /**
  * Every option with its value.
  *
- * What the user sets wins over the network of the run that training starts from, which wins over the preset. A preset's
- * warm-up takes at most a tenth of the steps, so that a short run needs no second option.
+ * What the user sets wins over the network of the run that training starts from, which wins over the preset. With the user's own data,
+ * a preset's files and columns for splitting are left out, since they belong to the preset's. A preset's warm-up takes at most a tenth
+ * of the steps, so that a short run needs no second option.
  *
  * @param networkOptions names of the options that decide about the network
  * @throws HeptagenError `options/…`, `run/…`
@@ -58,8 +60,14 @@ export async function resolveOptions(
   );
   const steps = (asked.steps ?? preset.steps) as number;
   const warmup = Math.min(preset.warmup as number, Math.floor(steps / 10));
-  const options = parseOptions("train", schema, { ...preset, warmup, ...from, ...asked }) as Options;
+  const usual = asked.data === undefined ? preset : withoutOwnData(preset);
+  const options = parseOptions("train", schema, { ...usual, warmup, ...from, ...asked }) as Options;
   return { options: withFullPath(options), origin };
+}
+
+/** A preset without what describes its data: other files for sides, the columns that split it. */
+function withoutOwnData(preset: Options): Options {
+  return Object.fromEntries(Object.entries(preset).filter(([name]) => !(name in recordOptions)));
 }
 
 /** A run is resumed from any folder, so it keeps full paths. */
@@ -67,14 +75,18 @@ function withFullPath({ initFrom, ...options }: Options): Options {
   return typeof initFrom === "string" && existsSync(initFrom) ? { ...options, initFrom: resolve(initFrom) } : options;
 }
 
+/** Parameters that tasks share, by the contract: where one of these has another shape, the network is another. */
+const shared = /^(tokens|encoder)\./;
+
 /**
  * Fresh parameters, with those of another run in their place where name and shape are the same.
  *
  * @returns also the names of those that stay fresh
- * @throws HeptagenError `parameters/mismatch` when none fits
+ * @throws HeptagenError `parameters/mismatch` when none fits, or one of the shared network has another shape
  */
 export function startFrom(fresh: Tree<NdArray>, origin: Origin): { readonly params: Tree<NdArray>; readonly added: string[] } {
   const added: string[] = [];
+  const unlike: string[] = [];
   let taken = 0;
   const params = mapTree(fresh, isNdArray, (leaf: NdArray, path) => {
     const known = origin.params.get(path);
@@ -82,13 +94,15 @@ export function startFrom(fresh: Tree<NdArray>, origin: Origin): { readonly para
       taken++;
       return known;
     }
+    if (known && shared.test(path)) unlike.push(`${path}: expected [${leaf.shape}], got [${known.shape}]`);
     added.push(path);
     return leaf;
   }) as Tree<NdArray>;
-  if (taken > 0) return { params, added };
+  if (taken > 0 && unlike.length === 0) return { params, added };
   const names = [...flattenParameters(fresh).keys()].slice(0, 5);
-  throw new HeptagenError("parameters/mismatch", `no parameter of ${origin.folder} fits this model`, {
-    facts: { expected: names, got: [...origin.params.keys()].slice(0, 5) },
-    next: "Start from a run of the same family and width.",
+  const problem = unlike[0] ?? "no parameter has the name and shape of one of this model";
+  throw new HeptagenError("parameters/mismatch", `${origin.folder} does not fit this model: ${problem}`, {
+    facts: { expected: names, got: [...origin.params.keys()].slice(0, 5), unlike },
+    next: "Start from a run of the same network, and leave out options that change its size: they follow from that run.",
   });
 }

@@ -10,9 +10,9 @@ import type { SequenceBackbone } from "../backbones/sequence.ts";
 import type { NewRun, Options, TrainContext, TrainResult } from "../recipe.ts";
 import { chooseDevice, clipOf, namedMeasures, type Optimization, optimizerOf, parameterCount, trainEvent } from "../training.ts";
 import { versions } from "../versions.node.ts";
+import { networkConfig, readAssets } from "./kept.ts";
 import type { Assets, SequenceTask, Sides } from "./sequence-task.ts";
 import { type Origin, startFrom } from "./start.ts";
-import { networkConfig, readAssets } from "./trained.ts";
 
 /** A task with the backbone that it is trained with. */
 export interface Joined<Config, Given extends object, Raw, Facts, Example, Batch> {

@@ -2,57 +2,24 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { z } from "zod";
-import { tokenizerFromJSON } from "../../data/index.ts";
 import { defaultDevice } from "../../runtime/index.ts";
-import { openRun, type Run, restoreTree, writeFileAtomically } from "../../train/index.ts";
-import { parseJson } from "../../train/json.ts";
+import { openRun, restoreTree, writeFileAtomically } from "../../train/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import { key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
-import type { SequenceBackbone } from "../backbones/sequence.ts";
 import { exportGraphs } from "../export/graphs.ts";
 import { parseOptions } from "../options.ts";
 import type { EvaluateContext, OpenContext, Options, PredictInput, Recipe, SampleEvent, TrainedModel } from "../recipe.ts";
 import { curvesOf, parametersOf } from "../training.ts";
-import type { Assets, Side, Sides } from "./sequence-task.ts";
+import { networkConfig, readAssets } from "./kept.ts";
+import type { Side, Sides } from "./sequence-task.ts";
 import { checkUnchanged, type Joined, readSides } from "./train.ts";
 
 /** Inputs that are answered at once. */
 const chunk = 256;
 /** Milliseconds without an input after which those that came are answered. */
 const idleTime = 20;
-
-/** What a user may choose about the network in a task. */
-export function networkOptions<Config>(
-  { reads = false }: { readonly reads?: boolean },
-  { options, decoderOptions }: SequenceBackbone<Config>,
-): z.ZodRawShape {
-  return { ...options.shape, ...(reads && decoderOptions.shape) };
-}
-
-/** The network's configuration out of a run's options. */
-export function networkConfig<Config>(
-  { task, backbone }: { readonly task: { readonly reads?: boolean }; readonly backbone: SequenceBackbone<Config> },
-  options: Options,
-): Config {
-  const { network, configure } = backbone;
-  const names = Object.keys(networkOptions(task, backbone)).filter((name) => options[name] !== undefined);
-  const config = configure(Object.fromEntries(names.map((name) => [name, options[name]])));
-  network.check(config);
-  return config;
-}
-
-/** What a run has learnt besides parameters. */
-export async function readAssets<Facts>(run: Run): Promise<Assets<Facts>> {
-  const text = await run.readTokenizer();
-  const file = run.path("tokenizer.json");
-  return {
-    ...(text !== undefined && { tokenizer: tokenizerFromJSON(parseJson(text, file), file) }),
-    facts: run.config.data.facts as Facts,
-  };
-}
 
 /**
  * Opens a run.
@@ -139,22 +106,31 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
   };
 }
 
-/** Inputs in pieces of at most `chunk`; as many as there are when no more come for a moment, since whoever asks may be waiting. */
+/**
+ * Inputs in pieces of at most `chunk`; as many as there are when no more come for a moment, since whoever asks may be waiting. Those
+ * before an input that cannot be read are answered first.
+ */
 async function* inChunks(inputs: Iterable<PredictInput> | AsyncIterable<PredictInput>): AsyncGenerator<PredictInput[]> {
   let some: PredictInput[] = [];
   const iterator = Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]();
   for (;;) {
-    const next = Promise.resolve(iterator.next());
+    const next: Promise<{ value?: PredictInput; done?: boolean; error?: unknown }> = Promise.resolve(iterator.next()).catch(
+      (error: unknown) => ({ done: true, error }),
+    );
     const idle = some.length > 0 && (await Promise.race([next.then(() => false), delay(idleTime, true)]));
     if (idle || some.length === chunk) {
       yield some;
       some = [];
     }
-    const { value, done } = await next;
-    if (done) break;
-    some.push(value);
+    const { value, done, error } = await next;
+    if (!done) {
+      some.push(value as PredictInput);
+      continue;
+    }
+    if (some.length > 0) yield some;
+    if (error !== undefined) throw error;
+    return;
   }
-  if (some.length > 0) yield some;
 }
 
 /** What says where a run's own data is and how it is split does not go for other data. */

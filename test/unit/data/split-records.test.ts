@@ -26,12 +26,8 @@ it("keeps groups and equal inputs on one side, also those that are linked in tur
     const [family, k] = [Math.floor(i / 3), i % 3];
     return [0, 1].map((j) => ({ text: `${family}/${Math.min(2, k + j)}`, group: `g${family}-${k}` }));
   }).flat();
-  const both = {
-    validation: 0.3,
-    test: 0.2,
-    groupOf: (row: { group: string }) => row.group,
-    inputOf: (row: { text: string }) => row.text,
-  };
+  type Row = (typeof linked)[number];
+  const both = { validation: 0.3, test: 0.2, groupOf: ({ group }: Row) => group, inputOf: ({ text }: Row) => text };
   const split = await splitRecords(linked, both);
   for (const [a, b] of pairs) {
     expect(sharedGroups(split[a], split[b], both.groupOf)).toEqual([]);
@@ -57,7 +53,8 @@ it("lets no commonplace input link everything: such examples go to training", as
 });
 it("follows what the data says, and then takes no more for that side", async () => {
   const told = rows.map((row, i) => ({ ...row, side: i % 10 === 0 ? ("test" as const) : undefined }));
-  const split = await splitRecords(told, { ...options, sideOf: ({ side }) => side });
+  type Told = (typeof told)[number];
+  const split = await splitRecords(told, { ...options, groupOf: ({ text }: Told) => text, sideOf: ({ side }: Told) => side });
   expect(split.test).toEqual(told.filter(({ side }) => side === "test"));
   expect(split.validation.length).toBeGreaterThan(100);
 });
