@@ -39,7 +39,10 @@ export async function translationStep(threads: number): Promise<Pick<Step, "run"
   const objective: Objective<Batch> = {
     name: "model",
     loss: (params, { targets, ...teaching }, random) => ({
-      loss: meanLoss(model, params as unknown as SequenceToSequenceParams, teaching, targets, { key: random, labelSmoothing: 0.1 }),
+      loss: meanLoss(model, params as unknown as SequenceToSequenceParams, teaching, targets, {
+        key: random,
+        labelSmoothing: 0.1,
+      }),
     }),
     optimizer,
     learningRate: () => 1e-3,
@@ -53,7 +56,11 @@ export async function translationStep(threads: number): Promise<Pick<Step, "run"
     written: ids([batch, places], 11),
     targets: ids([batch, places], 13),
   };
-  const step = await compileStep(objective, state, {}, given, { accumulate: 1, averaging: 0, compile: { device: "cpu", threads } });
+  const step = await compileStep(objective, state, {}, given, {
+    accumulate: 1,
+    averaging: 0,
+    compile: { device: "cpu", threads },
+  });
   let count = 0;
   return {
     facts: { tokens: batch * (length + places), parameters: parameterCount(params) },
@@ -74,7 +81,8 @@ export async function translation(threads: number): Promise<BuiltCase> {
   const given = [params, ids([sentences, length], 7), full(sentences)] as [Tree<NdArray>, NdArray, NdArray];
   const executable = await compile<typeof given, Tensor>(
     (own, source, lengths) =>
-      write(model, own as unknown as SequenceToSequenceParams, source, lengths, { beams, places: written, lengthPenalty: 1 }).tokens,
+      write(model, own as unknown as SequenceToSequenceParams, source, lengths, { beams, places: written, lengthPenalty: 1 })
+        .tokens,
     given,
     { device: "cpu", threads },
   );

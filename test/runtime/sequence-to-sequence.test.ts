@@ -48,8 +48,14 @@ describe.each(cases)("%s", (_, network, config, copy) => {
   it.each([1, 3])("scores what it writes with %d beams as the network does", async (beams) => {
     const { tokens, lengths: written1, scores } = await written(beams);
     for (let k = 0; k < beams; k++) {
-      const rows = [0, 1, 2].map((b) => Array.from(tokens.data.slice((b * beams + k) * places, (b * beams + k + 1) * places), Number));
-      const fed = ndarray("int32", [3, places], rows.flatMap((row) => [begin, ...row.slice(0, -1)]));
+      const rows = [0, 1, 2].map((b) =>
+        Array.from(tokens.data.slice((b * beams + k) * places, (b * beams + k + 1) * places), Number),
+      );
+      const fed = ndarray(
+        "int32",
+        [3, places],
+        rows.flatMap((row) => [begin, ...row.slice(0, -1)]),
+      );
       const { data } = await all(params, { source, lengths, written: fed });
       rows.forEach((row, b) => {
         const n = Number(written1.data[b * beams + k]);
@@ -58,7 +64,9 @@ describe.each(cases)("%s", (_, network, config, copy) => {
         if (beams > 1) return;
         // Greedy: no token is likelier than the one that was written.
         logs.forEach((log, u) => {
-          const best = Math.max(...Array.from(data.slice((b * places + u) * vocabulary, (b * places + u + 1) * vocabulary), Number));
+          const best = Math.max(
+            ...Array.from(data.slice((b * places + u) * vocabulary, (b * places + u + 1) * vocabulary), Number),
+          );
           expect(log).toBeCloseTo(best, 5);
         });
       });
