@@ -180,6 +180,18 @@ export const cases: readonly BenchCase[] = [
       targets: [{ peer: "pytorch", measure: "memory", atMost: 1.2 }],
     },
   ]),
+  {
+    name: "translate-step",
+    title: "training step, Transformer 3 + 3 layers × 256, V=6,000, 16 to 20 tokens, B=64",
+    heptagen: "translate-step",
+    peers: { pytorch: "translate-step" },
+    iterations: 5,
+    targets: [time("pytorch", 0.8)],
+  },
+  sampling("translate-beam-4", "16 translations of 24 tokens with 4 beams, the same Transformer (PyTorch without a cache)", {
+    peers: { pytorch: "translate-beam-4" },
+    targets: [time("pytorch", 0.5)],
+  }),
   sampling("lstm-10000", "10,000 characters, moby-lstm", { peers: { pytorch: "lstm-10000" } }),
   sampling("wavenet-8000", "8,000 samples, speech-wavenet (PyTorch with queues too)", {
     peers: { pytorch: "wavenet-8000" },

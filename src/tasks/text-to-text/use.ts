@@ -100,15 +100,16 @@ export function useTextToText<Given extends TrainingOptions, Config>(
           Array.from({ length: beams }, (_, k): Answer => {
             const row = b * beams + k;
             const ids = (tokens.data as Int32Array).slice(row * places, row * places + Number(lengths.data[row]));
-            const looked = (n: number) => {
-              const at = (row * places + n) * length;
-              return (attention?.data as Float32Array).slice(at, at + example.ids.length);
-            };
             return {
               text: textOf(tokenizer, ids),
               score: Number(scores.data[row]),
               ids,
-              ...(attention && { alignment: Array.from(ids, (_, n) => looked(n)) }),
+              ...(attention && {
+                alignment: Array.from(ids, (_, n) => {
+                  const at = (row * places + n) * length;
+                  return (attention.data as Float32Array).slice(at, at + example.ids.length);
+                }),
+              }),
             };
           }).filter(({ score }, k) => k === 0 || score > -1e8),
         );
