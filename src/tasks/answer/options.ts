@@ -59,6 +59,7 @@ export const evaluateOptions = z.strictObject({
 export const predictOptions = z.strictObject({
   ...finding,
   corpus: files.optional().describe("files of passages to read instead of the run's own: records, or .txt and .md by paragraphs"),
+  corpusColumn: z.string().default("text").describe("which column of those records holds the passage"),
 });
 
 export const sampleOptions = z.strictObject({ ...showOptions, side: sideOption });

@@ -3,7 +3,7 @@ import type { Tensor } from "../../core/index.ts";
 import type { Tokenizer } from "../../data/index.ts";
 import { forward, type QuestionWithPassage, type SpanReaderConfig, type SpanReaderParams } from "../../models/span-reader.ts";
 import { type Device, jit } from "../../runtime/index.ts";
-import { type NdArray, ndarray } from "../../util/ndarray.ts";
+import type { NdArray } from "../../util/ndarray.ts";
 import type { Tree } from "../../util/tree.ts";
 import type { Passage } from "../sequence/corpus.ts";
 import { inBatches, padRows } from "../sequence/in-batches.ts";

@@ -187,7 +187,7 @@ export function useReader<Config>(
         corpus === undefined
           ? await ownLibrary(finding.retriever)
           : await remembered(libraries, `${[corpus].flat().join("\n")}\n\n${finding.retriever}`, async () =>
-              library(await readCorpus(corpus, "text", "text"), finding.retriever),
+              library(await readCorpus(corpus, given.corpusColumn as string), finding.retriever),
             );
       const threshold = finding.threshold ?? (await thresholdOf(params, finding));
       const readings = await read(params, from, examples, await findFor(from, examples, finding.passages));

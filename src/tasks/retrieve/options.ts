@@ -49,6 +49,7 @@ export const predictOptions = z.strictObject({
   corpus: files
     .optional()
     .describe("files of passages to search instead of the run's own: records, or .txt and .md by paragraphs"),
+  corpusColumn: z.string().default("text").describe("which column of those records holds the passage"),
   weight,
 });
 

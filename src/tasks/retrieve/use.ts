@@ -183,7 +183,7 @@ export function useRetriever<Config>(
       if (corpus !== undefined) {
         const sources = [corpus].flat().join("\n");
         if (foreign?.sources !== sources) {
-          foreign = { sources, index: await indexOf(params, await readCorpus(corpus, "text", "text")) };
+          foreign = { sources, index: await indexOf(params, await readCorpus(corpus, options.corpusColumn as string)) };
         }
         index = foreign.index;
       }

@@ -15,7 +15,7 @@ const plain = new Set([".txt", ".md", ".text"]);
  *
  * @throws HeptagenError `data/…` with file and line
  */
-export async function readCorpus(sources: string | readonly string[], column: string, flag: string): Promise<Passage[]> {
+export async function readCorpus(sources: string | readonly string[], column: string): Promise<Passage[]> {
   const passages = new Map<string, Passage>();
   for (const source of [sources].flat() as string[]) {
     if (plain.has(extname(source).toLowerCase())) {
@@ -27,7 +27,7 @@ export async function readCorpus(sources: string | readonly string[], column: st
       }
     } else {
       for (const record of await readRecords(source)) {
-        const text = textIn(record, column, flag);
+        const text = textIn(record, column, "--corpus-column");
         if (text.trim() !== "" && !passages.has(text)) passages.set(text, { text, place: record.place });
       }
     }

@@ -112,10 +112,10 @@ describe("data", () => {
   it("reads a corpus by records or paragraphs", async () => {
     const notes = write("notes.txt", "One\nstill one.\n\n  \nTwo.\n\nOne\nstill one.");
     const lines = write("more.jsonl", '{"text":"Three."}\n{"text":"Three."}');
-    const corpus = await readCorpus([notes, lines], "text", "text");
+    const corpus = await readCorpus([notes, lines], "text");
     expect(corpus.map(({ text }) => text)).toEqual(["One\nstill one.", "Two.", "Three."]);
     expect(corpus[1]?.place).toBe(`${notes}: paragraph 2`);
-    await expect(readCorpus(write("bad.jsonl", '{"text":"a"}\n{"txet":"b"}'), "text", "text")).rejects.toMatchObject({
+    await expect(readCorpus(write("bad.jsonl", '{"text":"a"}\n{"txet":"b"}'), "text")).rejects.toMatchObject({
       code: "data/column",
       message: expect.stringContaining("bad.jsonl:2"),
     });
