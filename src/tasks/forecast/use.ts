@@ -238,7 +238,7 @@ export function useForecaster<Config>(
       const medians = own.map((one) => sampleQuantiles(one, [0.5])[0] as Float64Array);
       return Array.from({ length: horizon }, (_, h): [number, number] => {
         const each = all.flatMap(({ example, origin }, i) => {
-          const error = Math.abs((example.raw.series.values[origin + h] as number) - (medians[i] as Float64Array)[h]!);
+          const error = Math.abs((example.raw.series.values[origin + h] as number) - Number(medians[i]?.[h]));
           return Number.isNaN(error) ? [] : [error];
         });
         return [h + 1, each.reduce((sum, value) => sum + value, 0) / each.length];
