@@ -49,7 +49,8 @@ export function useForecaster<Config>(
       const paths = await forecast(params, some, { samples: options.samples, key: key(0) });
       const score = scaledCrps(some, paths, season);
       const { mase, coverage80 } = scoresOf(some, paths, season);
-      return { measures: { scaledCrps: score, mase, coverage80 }, score };
+      // A past that repeats itself exactly has no MASE.
+      return { measures: { scaledCrps: score, ...(Number.isFinite(mase) && { mase }), coverage80 }, score };
     },
 
     async evaluate(params, examples, evaluation) {
