@@ -82,7 +82,7 @@ describe("predict", () => {
   test("prices stay above 0 and skip weekends", async () => {
     const [answer] = await ask(prices, [{}]);
     expect(answer?.times).toEqual(["2024-04-01", "2024-04-02", "2024-04-03", "2024-04-04"]);
-    expect((answer?.mean as number[]).every((value) => value > 100 && value < 400)).toBe(true);
+    expect(((answer as Options).mean as number[]).every((value) => value > 100 && value < 400)).toBe(true);
   });
 
   test.each([
@@ -114,7 +114,7 @@ test("is measured beside forecasts without a model, on the test part and on any 
   const value = (key: string) => own.find((measure) => measure.key === key)?.value as number;
   for (const key of ["mase", "smape", "crps", "coverage80", "coverage95", "naiveMase", "seasonalNaiveMase", "driftCrps"])
     expect(Number.isFinite(value(key)), key).toBe(true);
-  expect(value("origins")).toBe(4); // two series, ten steps, a horizon of four
+  expect(value("origins")).toBe(10); // two series, twenty steps, a horizon of four
   const other = await counts.evaluate({ samples: 16, data: join(folder, "counts.csv"), baseline: false, stride: 10 });
   expect(other.map(({ key }) => key)).not.toContain("naiveMase");
 });

@@ -89,7 +89,7 @@ export async function readRawSeries(options: TrainingOptions): Promise<RawSeries
   return (await readSeries(data, options)).map((series) => ({ series, from: 0 }));
 }
 
-export function checkOptions({ lags, distribution, scaling, logReturns }: TrainingOptions): void {
+function checkOptions({ lags, distribution, scaling, logReturns }: TrainingOptions): void {
   const fail = (message: string, next: string): never => {
     throw new HeptagenError("options/value", `train: ${message}`, { next });
   };
