@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
 from fixtures import unet
+from torch_gpt import Block
 
 
 class Recurrent(nn.Module):
@@ -44,6 +45,51 @@ class Recurrent(nn.Module):
             token = torch.multinomial(logits[:, -1].softmax(-1), 1)
             out.append(token)
         return torch.cat(out, 1)
+
+
+class Forecaster(nn.Module):
+    """Lagged values and features in, Student's t out, as in GluonTS' DeepAR; the Transformer is made of the GPT's blocks."""
+    LAGS, FEATURES, SERIES, LENGTH = (1, 7, 14, 28), 26, 20, 70
+
+    def __init__(self, kind, width=64, layers=2, dropout=0.1):
+        super().__init__()
+        self.lags = nn.Linear(2 * len(self.LAGS), width, bias=False)
+        self.features = nn.Linear(self.FEATURES, width)
+        self.series = nn.Embedding(self.SERIES, width)
+        self.drop = nn.Dropout(dropout)
+        if kind == "LSTM":
+            self.recurrent = nn.LSTM(width, width, layers, batch_first=True, dropout=dropout)
+        else:
+            self.blocks = nn.ModuleList(Block(dict(width=width, heads=4)) for _ in range(layers))
+            self.positions = nn.Parameter(torch.randn(self.LENGTH, width) * 0.02)
+            self.register_buffer("mask", torch.full((self.LENGTH, self.LENGTH), -math.inf).triu(1))
+        self.kind = kind
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x):
+        if self.kind == "LSTM":
+            return self.recurrent(self.drop(x))[0]
+        x = self.drop(x + self.positions)
+        for block in self.blocks:
+            x = block(x, self.mask, drop=self.drop)
+        return F.layer_norm(x, x.shape[-1:])
+
+    def loss(self, batch):
+        values, observed, features, series = batch
+        longest = self.LAGS[-1]
+        at = lambda x, lag: x[:, longest - lag:longest - lag + self.LENGTH]
+        lagged = torch.stack([at(x, lag) for x in (values, observed) for lag in self.LAGS], 2)
+        x = self.lags(lagged) + self.features(features) + self.series(series)[:, None]
+        mean, scale, degrees = self.head(self.forward(x)).unbind(-1)
+        student = torch.distributions.StudentT(2 + F.softplus(degrees), mean, F.softplus(scale) + 1e-3, validate_args=False)
+        counts = observed[:, longest:]
+        return -(student.log_prob(values[:, longest:]) * counts).sum() / counts.sum()
+
+    @classmethod
+    def windows(cls, batch=64):
+        shape = (batch, cls.LENGTH + cls.LAGS[-1])
+        return (torch.randn(shape), torch.ones(shape), torch.randn(batch, cls.LENGTH, cls.FEATURES),
+                torch.randint(cls.SERIES, (batch,)))
 
 
 class Vae(nn.Module):
@@ -281,6 +327,8 @@ PRESETS = {
     "moby-rnn": recurrent_preset("RNN"),
     "moby-gru": recurrent_preset("GRU"),
     "moby-lstm": recurrent_preset("LSTM"),
+    **{f"chicago-{kind.lower()}": preset(lambda kind=kind: Forecaster(kind), Forecaster.windows, 2e-3, optimizer=torch.optim.AdamW, clip=1)
+       for kind in ("LSTM", "Transformer")},
     "fashion-vae": preset(Vae, lambda: pictures(128, 28), 1e-3, images=True),
     "fashion-pixelcnn": preset(PixelCnn, lambda: pictures(64, 28), 1e-3, images=True),
     "fashion-gan": preset(Gan, lambda: pictures(64, 32), 2e-4, betas=(0.5, 0.999), images=True),

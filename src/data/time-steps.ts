@@ -134,7 +134,8 @@ const daysOfMonth = (date: Date): number => new Date(Date.UTC(date.getUTCFullYea
 const isMonthEnd = (date: Date): boolean => date.getUTCDate() === daysOfMonth(date);
 
 /**
- * The coarsest frequency on whose grid all times lie, two of them next to each other; undefined when there is none.
+ * The coarsest frequency on whose grid all times lie, two of them next to each other; undefined when there is none. Business days need
+ * a Friday with the Monday after it: a few days of one week are days.
  *
  * @param times ascending
  */
@@ -142,7 +143,10 @@ export function inferFrequency(times: readonly number[]): Frequency | undefined 
   const start = times[0] as number;
   return [...frequencies].reverse().find((frequency) => {
     const steps = times.map((time) => stepOf(time, { frequency, start }));
-    return !steps.includes(undefined) && steps.some((step, i) => i > 0 && step === (steps[i - 1] as number) + 1);
+    const least = frequency === "business-day" ? 3 * day : 0;
+    const near = (i: number) =>
+      i > 0 && steps[i] === (steps[i - 1] as number) + 1 && (times[i] as number) - (times[i - 1] as number) >= least;
+    return !steps.includes(undefined) && steps.some((_, i) => near(i));
   });
 }
 

@@ -37,7 +37,6 @@ import {
   concat,
   cumsum,
   div,
-  flip,
   less,
   log,
   maximum,

@@ -6,7 +6,7 @@
  * Stegun 1964, 6.1.41), and take the factors of the raise off again. Gradients are those of the formulas.
  */
 import type { Tensor } from "../core/tensor.ts";
-import { add, div, log, log1p, mul, square, sub, type TensorLike } from "../ops/index.ts";
+import { abs, add, clamp, div, less, log, log1p, mul, square, sub, type TensorLike, where } from "../ops/index.ts";
 
 const raise = 5;
 
@@ -17,16 +17,12 @@ function stirlingRest(z: Tensor): Tensor {
   return mul(inverse, add(mul(add(mul(s, 1 / 1260), -1 / 360), s), 1 / 12));
 }
 
-/**
- * log Γ(a + x) - log Γ(a) - (x log(a + raise + x) - x): the difference less its largest part, which `logGammaRatio` adds and others
- * cancel first.
- */
-function ratioRest(a: Tensor, x: TensorLike): { readonly rest: Tensor; readonly raised: Tensor } {
+/** What the raise takes off again, and what Stirling's series adds: log Γ(a + x) - log Γ(a) less its large parts. */
+function ratioRest(a: Tensor, x: TensorLike): Tensor {
   const b = add(a, raise);
-  const raised = add(b, x);
-  let rest = add(mul(sub(b, 0.5), log1p(div(x, b))), sub(stirlingRest(raised), stirlingRest(b)));
+  let rest = sub(stirlingRest(add(b, x)), stirlingRest(b));
   for (let i = 0; i < raise; i++) rest = sub(rest, log1p(div(x, add(a, i))));
-  return { rest, raised };
+  return rest;
 }
 
 /**
@@ -36,8 +32,9 @@ function ratioRest(a: Tensor, x: TensorLike): { readonly rest: Tensor; readonly 
  * @param x 0 or more
  */
 export function logGammaRatio(a: Tensor, x: TensorLike): Tensor {
-  const { rest, raised } = ratioRest(a, x);
-  return add(rest, sub(mul(x, log(raised)), x));
+  const b = add(a, raise);
+  const large = add(mul(sub(b, 0.5), log1p(div(x, b))), sub(mul(x, log(add(b, x))), x));
+  return add(ratioRest(a, x), large);
 }
 
 /** x log(x + 1) - x - log x!, element by element: no more than a few units and the logarithm of x. */
@@ -48,12 +45,26 @@ function factorialRest(x: Tensor): Tensor {
   return add(rest, raise + 1 - 0.5 * Math.log(2 * Math.PI));
 }
 
+/** log (1 + d), where 1 + d is also given as a quotient: whichever is exact. */
+function logOf(quotient: Tensor, d: Tensor): Tensor {
+  return where(less(abs(d), 0.5), log1p(clamp(d, -0.5, 0.5)), log(quotient));
+}
+
 /**
  * log Γ(x + r) - log Γ(r) - log x! + r log(r / (r + m)) + x log(m / (r + m)): the log-probability of a count under a negative binomial
- * distribution of mean m and shape r, where the large parts cancel before they are computed.
+ * distribution of mean m and shape r.
+ *
+ * What grows with the count is gathered in two logarithms of quotients, which are near 1 where x is near m; how far from 1 they are is
+ * computed without a difference of large numbers.
  */
 export function negativeBinomialTerms(x: Tensor, m: Tensor, r: Tensor): Tensor {
-  const { rest, raised } = ratioRest(r, x);
-  const near = mul(x, add(log(div(raised, add(r, m))), log(div(m, add(x, 1)))));
-  return add(add(sub(rest, mul(r, log1p(div(m, r)))), near), factorialRest(x));
+  const b = add(r, raise);
+  const [all, next] = [add(r, m), add(x, 1)];
+  const distance = mul(r, sub(x, m));
+  const first = mul(b, all);
+  const ofShape = logOf(div(mul(div(add(b, x), b), r), all), div(sub(distance, mul(m, raise)), first));
+  const second = mul(all, next);
+  const ofCount = logOf(div(mul(div(add(b, x), all), m), next), div(sub(mul(m, raise - 1), add(distance, r)), second));
+  const large = add(add(mul(r, ofShape), mul(x, ofCount)), mul(log1p(div(x, b)), raise - 0.5));
+  return add(add(ratioRest(r, x), large), factorialRest(x));
 }

@@ -104,8 +104,9 @@ function drawFan({ title, history, truth, median, bands, times }: Fan, left: num
     }
   };
   line(history, 0, historyColour, 1.3);
-  line(median, past, medianColour, 2);
-  if (truth) line(truth, past, truthColour, 1.6);
+  const last = past > 0 ? [history[past - 1] as number] : [];
+  line([...last, ...Array.from(median)], past - last.length, medianColour, 2);
+  if (truth) line([...last, ...Array.from(truth)], past - last.length, truthColour, 1.6);
   const places = [0, past, past + ahead - 1] as const;
   const anchors = ["start", "middle", "end"];
   for (const [i, time] of times.entries())

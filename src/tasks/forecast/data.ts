@@ -89,7 +89,7 @@ export async function readRawSeries(options: TrainingOptions): Promise<RawSeries
   return (await readSeries(data, options)).map((series) => ({ series, from: 0 }));
 }
 
-export function checkOptions({ lags, distribution, scaling, logReturns }: TrainingOptions): void {
+function checkOptions({ lags, distribution, scaling, logReturns }: TrainingOptions): void {
   const fail = (message: string, next: string): never => {
     throw new HeptagenError("options/value", `train: ${message}`, { next });
   };
@@ -326,7 +326,7 @@ export function putWindow(
   const width = ownFixed + ownPast + levelFeatures;
   const level = [
     Math.max(-5, Math.min(5, (shift - moments.mean) / moments.deviation)),
-    Math.max(-5, Math.min(5, Math.log(scale / (scaling === "mean" ? Math.abs(moments.mean) || 1 : moments.deviation)))),
+    Math.max(-5, Math.min(5, Math.log(scale / moments.deviation))),
   ];
   for (let i = 0; i < context + horizon; i++) {
     const t = origin - context + i;

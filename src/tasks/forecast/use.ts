@@ -6,9 +6,7 @@ import { sampleQuantiles } from "../../metrics/index.ts";
 import type { ForecasterConfig } from "../../models/forecaster.ts";
 import type { Device } from "../../runtime/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
-import type { NdArray } from "../../util/ndarray.ts";
 import { fold, key, randint } from "../../util/random.ts";
-import type { Tree } from "../../util/tree.ts";
 import { drawFans, type Fan } from "../drawing/fan-chart.node.ts";
 import { drawCharts } from "../drawing/line-chart.node.ts";
 import { checkStop, type Options } from "../recipe.ts";
@@ -51,7 +49,8 @@ export function useForecaster<Config>(
       const paths = await forecast(params, some, { samples: options.samples, key: key(0) });
       const score = scaledCrps(some, paths, season);
       const { mase, coverage80 } = scoresOf(some, paths, season);
-      return { measures: { scaledCrps: score, mase, coverage80 }, score };
+      // A past that repeats itself exactly has no MASE.
+      return { measures: { scaledCrps: score, ...(Number.isFinite(mase) && { mase }), coverage80 }, score };
     },
 
     async evaluate(params, examples, evaluation) {
@@ -240,7 +239,7 @@ export function useForecaster<Config>(
       const medians = own.map((one) => sampleQuantiles(one, [0.5])[0] as Float64Array);
       return Array.from({ length: horizon }, (_, h): [number, number] => {
         const each = all.flatMap(({ example, origin }, i) => {
-          const error = Math.abs((example.raw.series.values[origin + h] as number) - (medians[i] as Float64Array)[h]!);
+          const error = Math.abs((example.raw.series.values[origin + h] as number) - Number(medians[i]?.[h]));
           return Number.isNaN(error) ? [] : [error];
         });
         return [h + 1, each.reduce((sum, value) => sum + value, 0) / each.length];

@@ -51,6 +51,11 @@ const networks = [
   [rnnSequence, "RNN", { ...recurrent, activation: "tanh", learningRate: 1e-3 }],
 ] as const;
 
+const stations =
+  "Austin Quincy_Wells Belmont Archer_35th Oak_Park Western Clark_Lake Clinton Merchandise_Mart Irving_Park Washington_Wells Harlem Monroe Polk Ashland Kedzie Addison Jefferson_Park Montrose California".split(
+    " ",
+  );
+
 const presets: Readonly<Record<string, Preset>> = {
   "seattle-weather": {
     summary: "temperatures and wind in Seattle, two weeks ahead",
@@ -60,7 +65,7 @@ const presets: Readonly<Record<string, Preset>> = {
       pastCovariates: ["precipitation"],
       lags: [1, 2, 3, 7],
       context: 42,
-      steps: 600,
+      steps: 300,
       test: 0.2,
     },
   },
@@ -68,25 +73,11 @@ const presets: Readonly<Record<string, Preset>> = {
     summary: "passengers at 20 stations of Chicago's L, two weeks ahead; games known beforehand, weather of the past",
     options: {
       data: "chicago-ridership",
-      targets: [
-        ...[
-          "Austin",
-          "Quincy_Wells",
-          "Belmont",
-          "Archer_35th",
-          "Oak_Park",
-          "Western",
-          "Clark_Lake",
-          "Clinton",
-          "Merchandise_Mart",
-        ],
-        ...["Irving_Park", "Washington_Wells", "Harlem", "Monroe", "Polk", "Ashland", "Kedzie", "Addison", "Jefferson_Park"],
-        ...["Montrose", "California"],
-      ],
+      targets: stations,
       knownCovariates: ["Blackhawks_Home", "Bulls_Home", "Bears_Home", "WhiteSox_Home", "Cubs_Home"],
       pastCovariates: ["temp", "percip"],
       lags: [1, 7, 14, 28],
-      steps: 1500,
+      steps: 700,
       test: 0.08,
       validation: 0.06,
     },
@@ -99,10 +90,11 @@ const presets: Readonly<Record<string, Preset>> = {
       frequency: "business-day",
       gaps: "missing",
       logReturns: true,
+      scaling: "mean", // the context's mean return would be taken for a drift
       lags: [1, 2, 3, 4, 5],
       context: 60,
       horizon: 20,
-      steps: 600,
+      steps: 200,
       dropout: 0.2,
     },
   },
