@@ -21,6 +21,15 @@ beforeAll(async () => {
   const words = ["sea", "whale", "ship", "captain", "harpoon", "storm", "deck", "sail"];
   const line = (i: number) => Array.from({ length: 9 }, (_, k) => words[(i * 7 + k * k * (i % 5)) % words.length]).join(" ");
   writeFileSync(join(folder, "text.txt"), Array.from({ length: 120 }, (_, i) => `${line(i)}.`).join("\n"));
+  const records = (name: string, of: (i: number) => object) =>
+    writeFileSync(join(folder, name), Array.from({ length: 60 }, (_, i) => `${JSON.stringify(of(i))}\n`).join(""));
+  records("classes.jsonl", (i) => ({ text: `${i} ${line(i)}`, label: ["calm", "rough", "wild"][i % 3] }));
+  records("names.jsonl", (i) => ({
+    file: `${i % 12}.txt`,
+    words: ["Captain", `Ahab${i}`, "saw", words[i % 8], "in", "Nantucket", "."],
+    tags: ["B-NAME", "I-NAME", "O", "O", "O", "B-NAME", "O"],
+    types: ["B-PER", "I-PER", "O", "O", "O", "B-LOC", "O"],
+  }));
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
@@ -37,6 +46,9 @@ interface Task {
 }
 
 const often = { steps: 4, evaluateEvery: 2, checkpointEvery: 2, sampleEvery: 4, warmup: 0 };
+const held = { validation: 0.2, test: 0.2, batch: 4, shapes: 2 };
+const text = { tokenizer: "byte", longest: 24 };
+const tagged = { tokensColumn: "words", weakTagsColumn: "types", groupColumn: "file", letterFeatures: 4, longest: 5 };
 const tasks: Readonly<Record<string, Task>> = {
   "language-model": {
     train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
@@ -65,6 +77,26 @@ const tasks: Readonly<Record<string, Task>> = {
     sample: { seconds: 0.1 },
     evaluate: { clips: 2, seconds: 0.1 },
   },
+  classify: {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
+  },
+  sentiment: {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
+  },
+  tag: {
+    train: (data) => ({ ...often, ...held, ...text, ...tagged, data: join(data, "names.jsonl") }),
+    sample: {},
+    evaluate: {},
+  },
+  "masked-language-model": {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
+  },
 };
 
 /** What keeps a family small, by recipe. */
@@ -78,6 +110,12 @@ const small: Readonly<Record<string, Options>> = {
   "gru/language-model": { layers: 1, width: 16, embedding: 8 },
   "lstm/language-model": { layers: 1, width: 16, embedding: 8 },
   "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
+  ...Object.fromEntries(
+    ["classify", "sentiment", "tag", "masked-language-model"].flatMap((task) => [
+      [`transformer/${task}`, { layers: 1, heads: 2, width: 16, hidden: 16 }],
+      ...["lstm", "gru", "rnn"].map((family) => [`${family}/${task}`, { layers: 1, width: 16 }]),
+    ]),
+  ),
 };
 
 describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (name, recipe: Recipe) => {

@@ -33,6 +33,9 @@ export async function loadOrigin(folder: string): Promise<Origin> {
   };
 }
 
+/** Options that say where a preset's data is: none of them holds for a user's own. */
+const ofData = ["data", "validationData", "testData", "splitColumn", "groupColumn", "weakTagsColumn"];
+
 /** Options that follow from the run that training starts from, since its parameters have their shapes. */
 const ofTokenizer = ["tokenizer", "vocabulary", "lowercase"];
 
@@ -40,7 +43,8 @@ const ofTokenizer = ["tokenizer", "vocabulary", "lowercase"];
  * Every option with its value.
  *
  * What the user sets wins over the network of the run that training starts from, which wins over the preset. A preset's
- * warm-up takes at most a tenth of the steps, so that a short run needs no second option.
+ * warm-up takes at most a tenth of the steps, so that a short run needs no second option; and where the user names data, what the
+ * preset says of where its data is does not hold.
  *
  * @param networkOptions names of the options that decide about the network
  * @throws HeptagenError `options/…`, `run/…`
@@ -58,7 +62,8 @@ export async function resolveOptions(
   );
   const steps = (asked.steps ?? preset.steps) as number;
   const warmup = Math.min(preset.warmup as number, Math.floor(steps / 10));
-  const options = parseOptions("train", schema, { ...preset, warmup, ...from, ...asked }) as Options;
+  const kept = Object.entries(preset).filter(([name]) => asked.data === undefined || !ofData.includes(name));
+  const options = parseOptions("train", schema, { ...Object.fromEntries(kept), warmup, ...from, ...asked }) as Options;
   return { options: withFullPath(options), origin };
 }
 
