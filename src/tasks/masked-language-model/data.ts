@@ -27,7 +27,10 @@ export interface MaskedExample {
 }
 
 /** Documents cut at empty lines; what holds nothing but space is no paragraph. @throws HeptagenError `data/…` */
-export async function readParagraphs({ data, textColumn }: Pick<TrainingOptions, "data" | "textColumn">): Promise<RawParagraph[]> {
+export async function readParagraphs({
+  data,
+  textColumn,
+}: Pick<TrainingOptions, "data" | "textColumn">): Promise<RawParagraph[]> {
   if (data === undefined) {
     throw new HeptagenError("options/value", "train: expected data, got none", {
       next: "Name files with --data, or choose a preset that has some.",

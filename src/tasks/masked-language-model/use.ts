@@ -43,8 +43,7 @@ export function useMasked<Config>(
   const special = specialTokens(tokenizer);
   const { vocabulary } = special;
   const run = jit<[Tree<NdArray>, NdArray, NdArray, NdArray], ReturnType<typeof softmax>>(
-    (params, tokens, lengths, places) =>
-      softmax(forward(model, params as unknown as MaskedParams, { tokens, lengths, places })),
+    (params, tokens, lengths, places) => softmax(forward(model, params as unknown as MaskedParams, { tokens, lengths, places })),
     { device },
   );
 
@@ -133,7 +132,9 @@ export function useMasked<Config>(
 
   /** Tokens as text, with _ for hidden ones. */
   const withMarks = (shown: Int32Array): string =>
-    Array.from(shown, (id) => (id === special.mask ? " _" : tokenizer.decode([id]))).join("").replace(/\s+/g, " ");
+    Array.from(shown, (id) => (id === special.mask ? " _" : tokenizer.decode([id])))
+      .join("")
+      .replace(/\s+/g, " ");
 
   return {
     async validate(params, examples) {
@@ -172,7 +173,12 @@ export function useMasked<Config>(
           }
         }
         measures.push(
-          { key: "baselinePerplexity", name: "perplexity of how often tokens occur", value: Math.exp(loss / count), better: "lower" },
+          {
+            key: "baselinePerplexity",
+            name: "perplexity of how often tokens occur",
+            value: Math.exp(loss / count),
+            better: "lower",
+          },
           { key: "baselineAccuracy", name: "accuracy of the most frequent token", value: right / count, better: "higher" },
         );
       } else {
@@ -205,7 +211,8 @@ export function useMasked<Config>(
 
     async inspect(params, examples, given) {
       const some = pick(examples, given).map(({ ids }) => ids.slice(0, options.longest));
-      const drawn = await ask(params, hide(some, given.seed as number), ({ ids, places }, p) => Array.from(places.slice(0, drawnPlaces), (place, n) => ({
+      const drawn = await ask(params, hide(some, given.seed as number), ({ ids, places }, p) =>
+        Array.from(places.slice(0, drawnPlaces), (place, n) => ({
           token: tokenizer.decode([ids[place] as number]),
           guesses: best(row(p, n), drawnGuesses),
         })),

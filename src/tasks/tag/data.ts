@@ -100,10 +100,14 @@ export function checkTags(tags: readonly string[], words: readonly string[], pla
     } else if (repair) {
       checked.push(`B-${type}`);
     } else {
-      throw new HeptagenError("data/tags", `${at}: expected ${tag} after B-${type} or I-${type}, got it after ${i === 0 ? "nothing" : before}`, {
-        facts: { tag, before },
-        next: "Let spans begin with B-, or read such tags as B- with --repair-tags.",
-      });
+      throw new HeptagenError(
+        "data/tags",
+        `${at}: expected ${tag} after B-${type} or I-${type}, got it after ${i === 0 ? "nothing" : before}`,
+        {
+          facts: { tag, before },
+          next: "Let spans begin with B-, or read such tags as B- with --repair-tags.",
+        },
+      );
     }
   }
   return checked;

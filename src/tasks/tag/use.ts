@@ -70,7 +70,11 @@ export function useTagger<Config>(
     { device },
   );
 
-  const find = async (params: Tree<NdArray>, examples: readonly TagExample[], look?: (done: number) => void): Promise<Found[]> => {
+  const find = async (
+    params: Tree<NdArray>,
+    examples: readonly TagExample[],
+    look?: (done: number) => void,
+  ): Promise<Found[]> => {
     const parts = examples.map((example) => partsOf(example, facts, longest));
     const found = await inBatches(
       parts.flat(),
@@ -209,7 +213,12 @@ export function useTagger<Config>(
         found.flatMap(({ tags }) => numbers(tags)),
         tagCount,
       );
-      const totals = matrix.map((row) => Math.max(1, row.reduce((a, b) => a + b, 0)));
+      const totals = matrix.map((row) =>
+        Math.max(
+          1,
+          row.reduce((a, b) => a + b, 0),
+        ),
+      );
       await draw(
         "confusion.png",
         "which tags are taken for which",
@@ -299,7 +308,12 @@ function spanMeasures({ micro, types }: SpanScores, accuracy: number, key: strin
     { key: keyed("recall"), name: `recall of spans${of}`, value: micro.recall, better },
     { key: keyed("accuracy"), name: `accuracy of words${of}`, value: accuracy, better },
     ...(Object.keys(types).length > 1
-      ? Object.entries(types).map(([type, { f1 }]) => ({ key: keyed(`f1.${type}`), name: `span F1 of ${type}${of}`, value: f1, better }))
+      ? Object.entries(types).map(([type, { f1 }]) => ({
+          key: keyed(`f1.${type}`),
+          name: `span F1 of ${type}${of}`,
+          value: f1,
+          better,
+        }))
       : []),
   ];
 }

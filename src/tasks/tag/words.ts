@@ -13,7 +13,9 @@ export interface Words {
 }
 
 const abbreviations = new Set(
-  "Mr Mrs Ms Dr Prof St Jr Sr Gen Col Lt Sgt Capt Rev Hon Gov Sen Rep Pres Co Corp Inc Ltd Bros No vs etc Ave Blvd Mt Ft".split(" "),
+  "Mr Mrs Ms Dr Prof St Jr Sr Gen Col Lt Sgt Capt Rev Hon Gov Sen Rep Pres Co Corp Inc Ltd Bros No vs etc Ave Blvd Mt Ft".split(
+    " ",
+  ),
 );
 
 /** @example splitWords('Mr. Ahab, of "Pequod".').words // Mr. Ahab , of " Pequod " . */
