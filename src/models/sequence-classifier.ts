@@ -4,8 +4,8 @@
  * With one label an example the classes share a softmax; with several each has its own yes or no. In training, some tokens are hidden
  * behind the one that stands for any, so that no class hangs on a single word.
  *
- * Papers: Schuster & Paliwal 1997 (reading both ways), Collobert et al. 2011 (the largest of each feature), Iyyer et al. 2015 (hidden
- * words), Sundararajan et al. 2017 (integrated gradients), Szegedy et al. 2016 (label smoothing).
+ * Papers: Schuster & Paliwal 1997 (reading both ways), Collobert et al. 2011 (the largest of each feature), Iyyer et al. 2015 (the mean of
+ * words' vectors, hidden words), Sundararajan et al. 2017 (integrated gradients), Szegedy et al. 2016 (label smoothing).
  *
  * Legend: B sequences, T tokens, V vocabulary, W width, C classes.
  */
@@ -50,8 +50,11 @@ export interface ClassifierConfig<Config> {
   readonly tokenDropout: number;
   /** The token that stands for any. */
   readonly mask: number;
-  /** What the text is summed up to: the network's own summary [B, W], or the mean and the largest of its states [B, 2 W]. */
-  readonly pooling: "summary" | "mean-max";
+  /**
+   * What the text is summed up to: the network's own summary [B, W], the mean and the largest of its states [B, 2 W], or its summary and
+   * the mean of the tokens' vectors, as they go in [B, 2 W].
+   */
+  readonly pooling: "summary" | "mean-max" | "summary-words";
 }
 
 export interface ClassifierParams<Leaf = Tensor> {
@@ -96,16 +99,29 @@ export function forward<Config>(
   const vectors = embedding(params.tokens, hidden ? where(hidden, mask, tokens) : tokens); // [B, T, W]
   const x = presence ? mul(vectors, presence) : vectors;
   const encoded = network.encoder.forward(config, params.encoder, x, lengths, { key: key?.fold("encoder") });
-  const summary = pooling === "summary" ? encoded.summary : meanAndLargest(encoded);
+  const summary =
+    pooling === "summary"
+      ? encoded.summary
+      : pooling === "mean-max"
+        ? meanAndLargest(encoded)
+        : concat([encoded.summary, meanVector(x, lengths)], 1);
   return linear(params.head, dropout(summary, rate, key?.fold("summary")));
+}
+
+/** Which places count, [B, T, 1]. */
+function places(lengths: Tensor, [batch, count]: readonly number[]): Tensor {
+  return reshape(less(arange(count as number), reshape(lengths, [batch as number, 1])), [batch as number, count as number, 1]);
+}
+
+/** The mean of the places that count: x [B, T, W] → [B, W] */
+function meanVector(x: Tensor, lengths: Tensor): Tensor {
+  const counts = cast(places(lengths, x.shape), "float32");
+  return div(sum(mul(x, counts), 1), cast(maximum(reshape(lengths, [x.shape[0] as number, 1]), 1), "float32"));
 }
 
 /** The mean and the largest of each of a text's states: [B, 2 W] */
 function meanAndLargest({ states, lengths }: Encoded): Tensor {
-  const [batch, places] = states.shape as [number, number, number];
-  const counts = reshape(less(arange(places), reshape(lengths, [batch, 1])), [batch, places, 1]); // [B, T, 1]
-  const sizes = cast(maximum(reshape(lengths, [batch, 1]), 1), "float32"); // [B, 1]
-  return concat([div(sum(states, 1), sizes), max(where(counts, states, -1e9), 1)], 1); // places that do not count are 0
+  return concat([meanVector(states, lengths), max(where(places(lengths, states.shape), states, -1e9), 1)], 1);
 }
 
 /**

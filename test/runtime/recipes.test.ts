@@ -46,6 +46,15 @@ beforeAll(async () => {
   writeFileSync(join(folder, "series.csv"), ["date,a,b,open,rain", ...rows].join("\n"));
   const review = (i: number) => ({ text: line(i), label: i % 3 === 0 ? "wet" : "dry", place: i % 2 ? "sea" : "land" });
   writeFileSync(join(folder, "reviews.jsonl"), Array.from({ length: 80 }, (_, i) => JSON.stringify(review(i))).join("\n"));
+  const records = (name: string, of: (i: number) => object) =>
+    writeFileSync(join(folder, name), Array.from({ length: 60 }, (_, i) => `${JSON.stringify(of(i))}\n`).join(""));
+  records("classes.jsonl", (i) => ({ text: `${i} ${line(i)}`, label: ["calm", "rough", "wild"][i % 3] }));
+  records("names.jsonl", (i) => ({
+    file: `${i % 12}.txt`,
+    words: ["Captain", `Ahab${i}`, "saw", words[i % 8], "in", "Nantucket", "."],
+    tags: ["B-NAME", "I-NAME", "O", "O", "O", "B-NAME", "O"],
+    types: ["B-PER", "I-PER", "O", "O", "O", "B-LOC", "O"],
+  }));
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
@@ -76,6 +85,9 @@ const ofTexts = (data: string): Options => ({
   validation: 0.2,
   test: 0.2,
 });
+const held = { validation: 0.2, test: 0.2, batch: 4, shapes: 2 };
+const text = { tokenizer: "byte", longest: 24 };
+const tagged = { tokensColumn: "words", weakTagsColumn: "types", groupColumn: "file", letterFeatures: 4, longest: 5 };
 const tasks: Readonly<Record<string, Task>> = {
   "language-model": {
     train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
@@ -148,6 +160,25 @@ const tasks: Readonly<Record<string, Task>> = {
     }),
     sample: { numSamples: 2, samples: 8 },
     evaluate: { samples: 8 },
+  classify: {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
+  },
+  sentiment: {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
+  },
+  tag: {
+    train: (data) => ({ ...often, ...held, ...text, ...tagged, data: join(data, "names.jsonl") }),
+    sample: {},
+    evaluate: {},
+  },
+  "masked-language-model": {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
   },
 };
 
@@ -203,6 +234,12 @@ const small: Readonly<Record<string, Options>> = {
   "lstm/sentiment": recurrent,
   "gru/sentiment": recurrent,
   "rnn/sentiment": recurrent,
+  ...Object.fromEntries(
+    ["classify", "sentiment", "tag", "masked-language-model"].flatMap((task) => [
+      [`transformer/${task}`, { layers: 1, heads: 2, width: 16, hidden: 16 }],
+      ...["lstm", "gru", "rnn"].map((family) => [`${family}/${task}`, { layers: 1, width: 16 }]),
+    ]),
+  ),
 };
 
 describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (name, recipe: Recipe) => {

@@ -22,8 +22,10 @@ export const trainingOptions = z.strictObject({
   headDropout: fraction.describe("fraction of what the network sums a text up to that is dropped in training"),
   tokenDropout: fraction.describe("fraction of the tokens that are hidden in training, each time others"),
   pooling: z
-    .enum(["summary", "mean-max"])
-    .describe("what a text is summed up to: the network's own summary, or the mean and the largest of its states"),
+    .enum(["summary", "mean-max", "summary-words"])
+    .describe(
+      "what a text is summed up to: the network's own summary, the mean and the largest of its states, or its summary and the mean of the tokens' vectors",
+    ),
   ...sequenceOptions,
 });
 export type TrainingOptions = z.output<typeof trainingOptions>;

@@ -9,11 +9,11 @@ import { mul, reshape, sigmoid, softmax, sum } from "../../ops/index.ts";
 import { type Device, jit } from "../../runtime/index.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import { ndarray } from "../../util/ndarray.ts";
-import { fold, key, randint } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
 import { drawMatrix } from "../drawing/matrix.node.ts";
-import { checkStop, type Measure, type Options } from "../recipe.ts";
+import { checkStop, type Measure } from "../recipe.ts";
 import { inBatches, padRows, roundedLength } from "../sequence/in-batches.ts";
+import { pick } from "../sequence/pick.ts";
 import type { Assets, EvaluationContext, TaskUse } from "../sequence/sequence-task.ts";
 import { classifierBaseline } from "./baseline.ts";
 import type { ClassFacts, RawText, TextExample } from "./data.ts";
@@ -246,13 +246,6 @@ const oneLine = (value: string): string => {
   const line = value.replace(/\s+/g, " ").trim();
   return line.length > 160 ? `${line.slice(0, 159)}…` : line;
 };
-
-/** A few examples, the same for the same seed. */
-export function pick<Example>(examples: readonly Example[], { numSamples = 4, seed = 0 }: Options): Example[] {
-  const places = new Int32Array(numSamples as number);
-  randint(fold(key(seed as number), "show"), 0, examples.length, places);
-  return Array.from(places, (at) => examples[at] as Example);
-}
 
 /** Measures by their names; those of a baseline are called so. */
 function namedClassMeasures(values: Readonly<Record<string, number | undefined>>, of: "" | "baseline"): Measure[] {

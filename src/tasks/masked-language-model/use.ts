@@ -7,11 +7,12 @@ import { softmax } from "../../ops/index.ts";
 import { type Device, jit } from "../../runtime/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
-import { fold, key, randint } from "../../util/random.ts";
+import { fold, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
 import { drawMatrix } from "../drawing/matrix.node.ts";
-import { checkStop, type Measure, type Options } from "../recipe.ts";
+import { checkStop, type Measure } from "../recipe.ts";
 import { inBatches, padRows } from "../sequence/in-batches.ts";
+import { pick } from "../sequence/pick.ts";
 import type { Assets, TaskUse } from "../sequence/sequence-task.ts";
 import { specialTokens } from "../sequence/special-tokens.ts";
 import { cased } from "../sequence/text.ts";
@@ -236,13 +237,6 @@ export function useMasked<Config>(
 
     async dispose() {},
   };
-}
-
-/** A few examples, the same for the same seed. */
-function pick<Example>(examples: readonly Example[], { numSamples = 4, seed = 0 }: Options): Example[] {
-  const places = new Int32Array(numSamples as number);
-  randint(fold(key(seed as number), "show"), 0, examples.length, places);
-  return Array.from(places, (at) => examples[at] as Example);
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));

@@ -34,6 +34,9 @@ export async function loadOrigin(folder: string): Promise<Origin> {
   };
 }
 
+/** Options that say where a preset's data is: none of them holds for a user's own. */
+const ofData = ["data", "validationData", "testData", "splitColumn", "groupColumn", "weakTagsColumn"];
+
 /** Options that follow from the run that training starts from, since its parameters have their shapes. */
 const ofTokenizer = ["tokenizer", "vocabulary", "lowercase"];
 

@@ -95,7 +95,7 @@ export const tagTask: SequenceTask<TrainingOptions, RawSentence, TagFacts, TagEx
               const rows = some.length;
               const answer = (of: "tags" | "types", none: number) => {
                 const data = new Int32Array(rows * length).fill(none);
-                some.forEach((example, b) => data.set(example[of], b * length));
+                for (const [b, example] of some.entries()) data.set(example[of], b * length);
                 return ndarray("int32", [rows, length], data);
               };
               const weights = Float32Array.from(counted, (own) => (own ? 1 : 0));

@@ -5,11 +5,11 @@ import { confusionMatrix, type SpanScores, spanScores, spansOf } from "../../met
 import { type Sentences, type Tagged, type TaggerConfig, type TaggerParams, tag } from "../../models/sequence-tagger.ts";
 import { type Device, jit } from "../../runtime/index.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
-import { fold, key, randint } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
 import { drawMatrix } from "../drawing/matrix.node.ts";
-import { checkStop, type Measure, type Options } from "../recipe.ts";
+import { checkStop, type Measure } from "../recipe.ts";
 import { inBatches } from "../sequence/in-batches.ts";
+import { pick } from "../sequence/pick.ts";
 import type { Assets, TaskUse } from "../sequence/sequence-task.ts";
 import { tagBaselines } from "./baseline.ts";
 import { letterCount, partsOf, pieces, type RawSentence, type TagExample, type TagFacts } from "./data.ts";
@@ -95,7 +95,10 @@ export function useTagger<Config>(
       look ? { look } : {},
     );
     let at = 0;
-    return parts.map((own) => joined(found.slice(at, (at += own.length))));
+    return parts.map((own) => {
+      at += own.length;
+      return joined(found.slice(at - own.length, at));
+    });
   };
 
   const spansIn = ({ tags, marginals, types: scores }: Found): FoundSpan[] =>
@@ -287,13 +290,6 @@ function bracketed(words: readonly string[], tags: readonly string[]): string {
     t = span?.end ?? t + 1;
   }
   return shown.join(" ");
-}
-
-/** A few examples, the same for the same seed. */
-function pick<Example>(examples: readonly Example[], { numSamples = 4, seed = 0 }: Options): Example[] {
-  const places = new Int32Array(numSamples as number);
-  randint(fold(key(seed as number), "show"), 0, examples.length, places);
-  return Array.from(places, (at) => examples[at] as Example);
 }
 
 const rounded = (value: number): number => Number(value.toPrecision(4));
