@@ -21,6 +21,14 @@ beforeAll(async () => {
   const words = ["sea", "whale", "ship", "captain", "harpoon", "storm", "deck", "sail"];
   const line = (i: number) => Array.from({ length: 9 }, (_, k) => words[(i * 7 + k * k * (i % 5)) % words.length]).join(" ");
   writeFileSync(join(folder, "text.txt"), Array.from({ length: 120 }, (_, i) => `${line(i)}.`).join("\n"));
+  const feelings = ["I am so happy", "This is horrible", "Stop that", "It is a ship"];
+  const turn = (i: number) => ({
+    context: [line(i), line(i + 1)].slice(i % 2),
+    reply: `${feelings[i % 4]}, ${words[i % 8]}.`,
+    speaker: i % 3 === 0 ? null : words[i % 3],
+    level: `room ${i % 18}`,
+  });
+  writeFileSync(join(folder, "dialogues.jsonl"), Array.from({ length: 36 }, (_, i) => JSON.stringify(turn(i))).join("\n"));
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
@@ -42,6 +50,21 @@ const tasks: Readonly<Record<string, Task>> = {
     train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
     sample: { maxTokens: 8 },
     evaluate: {},
+  },
+  converse: {
+    train: (data) => ({
+      ...often,
+      data: join(data, "dialogues.jsonl"),
+      tokenizer: "byte",
+      batch: 4,
+      shapes: 2,
+      longest: 16,
+      longestReply: 8,
+      validation: 0.2,
+      test: 0.2,
+    }),
+    sample: { numSamples: 1 },
+    evaluate: { replies: 2 },
   },
   "generate-image": {
     train: () => ({ ...often, limit: 60, batch: 8, samplePictures: 4 }),
@@ -70,6 +93,10 @@ const tasks: Readonly<Record<string, Task>> = {
 /** What keeps a family small, by recipe. */
 const small: Readonly<Record<string, Options>> = {
   "transformer/language-model": { layers: 1, heads: 2, width: 16 },
+  "transformer/converse": { layers: 1, heads: 2, width: 16, hidden: 16 },
+  "lstm/converse": { layers: 1, width: 16 },
+  "gru/converse": { layers: 1, width: 16 },
+  "rnn/converse": { layers: 1, width: 16 },
   "gan/generate-image": { generatorWidth: 4, discriminatorWidth: 4, latent: 3, averaging: 0.9 },
   "vae/generate-image": { filters: 4, hidden: 8, latent: 3 },
   "wavenet/generate-audio": {},

@@ -106,6 +106,7 @@ function visible(label: string): string {
 
 /** A line of text in SVG, its left end at x, its foot at y. */
 export function text(x: number, y: number, content: string, size: number, more = ""): string {
-  const safe = content.replace(/[<>&"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
+  const shown = content.replace(/\p{Cc}/gu, "\uFFFD"); // XML knows no control characters
+  const safe = shown.replace(/[<>&"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
   return `<text x="${x}" y="${y}" font-size="${size}" font-family="DejaVu Sans, Arial, sans-serif" fill="#222" ${more}>${safe}</text>`;
 }
