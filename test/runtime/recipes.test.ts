@@ -57,7 +57,7 @@ const tasks: Readonly<Record<string, Task>> = {
       data: join(data, "dialogues.jsonl"),
       tokenizer: "byte",
       batch: 4,
-      shapes: 2,
+      shapes: 1,
       longest: 16,
       longestReply: 8,
       validation: 0.2,
