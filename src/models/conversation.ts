@@ -91,6 +91,8 @@ export interface Answered<Leaf = Tensor> extends Asked<Leaf> {
   readonly read: Leaf;
   /** What it is to write: the reply, then the end token, then -1; int32 [B, U]. */
   readonly written: Leaf;
+  /** How much each reply counts in training, float32 [B]. */
+  readonly weights: Leaf;
 }
 
 export function init<Config>(model: ConversationConfig<Config>, key: Key): ConversationParams<NdArray> {
@@ -117,7 +119,7 @@ export function init<Config>(model: ConversationConfig<Config>, key: Key): Conve
 export function forward<Config>(
   model: ConversationConfig<Config>,
   params: ConversationParams,
-  given: Omit<Answered, "written">,
+  given: Omit<Answered, "written" | "weights">,
   { key }: { readonly key?: TracedKey | undefined } = {},
 ): { readonly logits: Tensor; readonly detected: Tensor; readonly attention?: Tensor } {
   const { network, config, dropout: rate } = model;
@@ -139,7 +141,7 @@ export interface LossOptions {
   readonly key: TracedKey;
 }
 
-/** Mean loss of a token, with that of guessing the emotion (of those whose emotion is known). */
+/** Weighted mean loss of a token, with that of guessing the emotion (of those whose emotion is known). */
 export function conversationLoss<Config>(
   model: ConversationConfig<Config>,
   params: ConversationParams,
@@ -156,7 +158,10 @@ export function conversationLoss<Config>(
   const { logits, detected } = forward(model, params, { ...batch, emotion, speaker }, { key });
   const words = crossEntropies(logits, batch.written, { labelSmoothing });
   const guesses = crossEntropies(detected, batch.emotion, { ignoreIndex: model.emotions });
-  const mean = ({ losses, counted }: typeof words) => div(sum(losses), maximum(sum(counted), 1));
+  const mean = ({ losses, counted }: typeof words) => {
+    const byReply = (x: Tensor) => mul(sum(reshape(x, [batch.weights.shape[0] as number, -1]), 1), batch.weights); // [B]
+    return div(sum(byReply(losses)), maximum(sum(byReply(counted)), 1e-6));
+  };
   return add(mean(words), mul(mean(guesses), detection));
 }
 

@@ -1,6 +1,6 @@
 /**
  * The conversation model against PyTorch (test/golden/fixtures/conversation.*): logits, guessed emotions, attention, loss, every
- * gradient, and ten training steps, with one emotion hidden and one speaker unknown.
+ * gradient, and ten training steps, with one emotion hidden, one speaker unknown and replies of different weight.
  *
  * The fixture is computed in float64; ours may land eight times as far from it as PyTorch's float32 does (`float32Gap`).
  */
@@ -47,6 +47,7 @@ describe("conversation", () => {
     written: tensor("written"),
     emotion: tensor("emotion"),
     speaker: tensor("speaker"),
+    weights: tensor("weights"),
   };
   const loss = (params: ConversationParams, given: Answered, random: TracedKey) =>
     conversationLoss(model, params, given, { ...facts, hide: 0, key: random });

@@ -55,6 +55,14 @@ beforeAll(async () => {
     tags: ["B-NAME", "I-NAME", "O", "O", "O", "B-NAME", "O"],
     types: ["B-PER", "I-PER", "O", "O", "O", "B-LOC", "O"],
   }));
+  const feelings = ["I am so happy", "This is horrible", "Stop that", "It is a ship"];
+  const turn = (i: number) => ({
+    context: [line(i), line(i + 1)].slice(i % 2),
+    reply: `${feelings[i % 4]}, ${words[i % 8]}.`,
+    speaker: i % 3 === 0 ? null : words[i % 3],
+    level: `room ${i % 18}`,
+  });
+  writeFileSync(join(folder, "dialogues.jsonl"), Array.from({ length: 36 }, (_, i) => JSON.stringify(turn(i))).join("\n"));
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
@@ -103,6 +111,20 @@ const tasks: Readonly<Record<string, Task>> = {
     train: (data) => ({ ...often, ...ofPairs, longestTarget: 80, data: join(data, "pairs.jsonl") }),
     sample: { numSamples: 1, beams: 2 },
     evaluate: { beams: 2, limit: 6 },
+  converse: {
+    train: (data) => ({
+      ...often,
+      data: join(data, "dialogues.jsonl"),
+      tokenizer: "byte",
+      batch: 4,
+      shapes: 1,
+      longest: 16,
+      longestReply: 8,
+      validation: 0.2,
+      test: 0.2,
+    }),
+    sample: { numSamples: 1 },
+    evaluate: { replies: 2 },
   },
   "generate-image": {
     train: () => ({ ...often, limit: 60, batch: 8, samplePictures: 4 }),
@@ -206,6 +228,10 @@ const small: Readonly<Record<string, Options>> = {
   "gru/summarize": tinyRecurrent,
   "rnn/summarize": tinyRecurrent,
   "transformer/language-model": { layers: 1, heads: 2, width: 16 },
+  "transformer/converse": { layers: 1, heads: 2, width: 16, hidden: 16 },
+  "lstm/converse": { layers: 1, width: 16 },
+  "gru/converse": { layers: 1, width: 16 },
+  "rnn/converse": { layers: 1, width: 16 },
   "gan/generate-image": { generatorWidth: 4, discriminatorWidth: 4, latent: 3, averaging: 0.9 },
   "vae/generate-image": { filters: 4, hidden: 8, latent: 3 },
   "wavenet/generate-audio": {},

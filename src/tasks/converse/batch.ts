@@ -15,12 +15,14 @@ export interface BatchOptions {
   readonly tokens: SpecialTokens;
   /** Rows that count; all unless told. */
   readonly counted?: readonly boolean[];
+  /** How much replies of each emotion count, and those of a hidden one; 1 unless told. */
+  readonly importance?: readonly number[];
 }
 
 /** What is read and written of some examples; rows without an example write nothing. */
 export function replyBatch(
   examples: readonly ReplyExample[],
-  { rows, lengths: [length, places], hidden, tokens: { begin, end }, counted }: BatchOptions,
+  { rows, lengths: [length, places], hidden, tokens: { begin, end }, counted, importance }: BatchOptions,
 ): Answered<NdArray> {
   const [T, U] = [length as number, places as number];
   const { tokens: context, lengths } = padRows(
@@ -31,11 +33,13 @@ export function replyBatch(
   const written = new Int32Array(rows * U).fill(-1);
   const emotion = new Int32Array(rows).fill(hidden);
   const speaker = new Int32Array(rows);
+  const weights = new Float32Array(rows);
   for (let b = 0; b < rows; b++) read[b * U] = begin;
   examples.forEach((example, b) => {
     speaker[b] = example.speaker;
     if (counted && !counted[b]) return;
     emotion[b] = example.emotion;
+    weights[b] = importance?.[example.emotion] ?? 1;
     const reply = example.reply.subarray(0, U - 1);
     read.set(reply, b * U + 1);
     written.set(reply, b * U);
@@ -48,5 +52,6 @@ export function replyBatch(
     written: ndarray("int32", [rows, U], written),
     emotion: ndarray("int32", [rows], emotion),
     speaker: ndarray("int32", [rows], speaker),
+    weights: ndarray("float32", [rows], weights),
   };
 }

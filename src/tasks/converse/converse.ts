@@ -57,7 +57,10 @@ export const converseTask: SequenceTask<TrainingOptions, RawReply, ConverseFacts
   measureNames: converseMeasureNames,
   unit: "tokens",
   model({ network, config, assets, options }) {
-    const { emotions, speakers } = assets.facts;
+    const { emotions, counts, speakers } = assets.facts;
+    const total = counts.reduce((a, b) => a + b, 0);
+    const evenly = (count: number): number => (count === 0 ? 1 : Math.sqrt(total / (counts.length * count)));
+    const importance = options.balance === "weights" ? [...counts.map(evenly), 1] : undefined;
     const tokens = specialTokens(assets.tokenizer as NonNullable<typeof assets.tokenizer>);
     const { vocabulary } = tokens;
     const model = {
@@ -82,7 +85,14 @@ export const converseTask: SequenceTask<TrainingOptions, RawReply, ConverseFacts
           ...options,
           lengthsOf: ({ context, reply }) => [context.length, reply.length + 1],
           collate: (some, lengths, counted) =>
-            replyBatch(some, { rows: some.length, lengths, counted, tokens, hidden: emotions.length }),
+            replyBatch(some, {
+              rows: some.length,
+              lengths,
+              counted,
+              tokens,
+              hidden: emotions.length,
+              ...(importance && { importance }),
+            }),
           units: ({ written }) => (written.data as Int32Array).reduce((sum, id) => sum + (id >= 0 ? 1 : 0), 0),
         }),
       use: (device) => useConversation(model, { assets, options, tokens, device }),

@@ -28,6 +28,9 @@ export const trainingOptions = z.strictObject({
   hide: fraction.describe(
     "part of the examples whose emotion (and speaker) is hidden, so that replies of no particular one are learnt",
   ),
+  balance: z
+    .enum(["none", "weights"])
+    .describe("weights: replies of rare emotions count more, by the square root of how rare they are"),
   detection: z
     .number()
     .min(0)

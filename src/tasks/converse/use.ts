@@ -7,8 +7,8 @@ import type { ConversationConfig } from "../../models/conversation.ts";
 import type { Device } from "../../runtime/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import type { NdArray } from "../../util/ndarray.ts";
-import { fold, key, randint } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
+import { pick } from "../classify/use.ts";
 import { drawMatrix } from "../drawing/matrix.node.ts";
 import { checkStop, type Measure, type Options } from "../recipe.ts";
 import type { Assets, EvaluationContext, TaskUse } from "../sequence/sequence-task.ts";
@@ -368,13 +368,6 @@ const oneLine = (value: string): string => {
   const line = value.replace(/\s+/g, " ").trim();
   return line.length > 160 ? `${line.slice(0, 159)}…` : line;
 };
-
-/** A few examples, the same for the same seed. */
-function pick<Example>(examples: readonly Example[], { numSamples = 4, seed = 0 }: Options): Example[] {
-  const places = new Int32Array(numSamples as number);
-  randint(fold(key(seed as number), "show"), 0, examples.length, places);
-  return Array.from(places, (at) => examples[at] as Example);
-}
 
 /** At most `count` examples, from beginning to end. */
 function spread<Example>(examples: readonly Example[], count: number): Example[] {

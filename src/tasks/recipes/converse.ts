@@ -15,6 +15,7 @@ const base: Options = {
   longestReply: 40,
   condition: true,
   hide: 0.15,
+  balance: "weights",
   detection: 0.2,
   labelSmoothing: 0.1,
   outputDropout: 0.3,

@@ -34,9 +34,6 @@ export async function loadOrigin(folder: string): Promise<Origin> {
   };
 }
 
-/** Options that say where a preset's data is: none of them holds for a user's own. */
-const ofData = ["data", "validationData", "testData", "splitColumn", "groupColumn", "weakTagsColumn"];
-
 /** Options that follow from the run that training starts from, since its parameters have their shapes. */
 const ofTokenizer = ["tokenizer", "vocabulary", "lowercase"];
 
@@ -68,9 +65,12 @@ export async function resolveOptions(
   return { options: withFullPath(options), origin };
 }
 
+/** Options that say where data is and how it is split; and of tagging, a column of types that few data sets have. */
+const ofData = new Set([...Object.keys(recordOptions), "weakTagsColumn"]);
+
 /** A preset without what describes its data: other files for sides, the columns that split it. */
 function withoutOwnData(preset: Options): Options {
-  return Object.fromEntries(Object.entries(preset).filter(([name]) => !(name in recordOptions)));
+  return Object.fromEntries(Object.entries(preset).filter(([name]) => !ofData.has(name)));
 }
 
 /** A run is resumed from any folder, so it keeps full paths. */
