@@ -17,6 +17,8 @@ export interface Transcript {
   readonly sound: string;
   readonly text: string;
   readonly speaker: string | undefined;
+  /** Which part of the data it belongs to, where a column says so. */
+  readonly split?: string;
   /** File and line, for messages. */
   readonly source: string;
 }
@@ -26,6 +28,8 @@ export interface TranscriptColumns {
   readonly soundColumn?: string | undefined;
   readonly textColumn?: string | undefined;
   readonly speakerColumn?: string | undefined;
+  /** Which column says train, validation or test; none unless told. */
+  readonly splitColumn?: string | undefined;
 }
 
 const usual = {
@@ -98,7 +102,7 @@ interface Row {
 function rowsToTranscripts(
   file: string,
   rows: readonly Row[],
-  { soundColumn, textColumn, speakerColumn }: TranscriptColumns,
+  { soundColumn, textColumn, speakerColumn, splitColumn }: TranscriptColumns,
 ): Transcript[] {
   return rows.map(({ line, values }) => {
     const source = `${file}:${line}`;
@@ -118,6 +122,7 @@ function rowsToTranscripts(
       sound: read(find(soundColumn, usual.sound), "path"),
       text: read(find(textColumn, usual.text), "text"),
       speaker: known === null || known === undefined ? undefined : String(known),
+      ...(splitColumn !== undefined && { split: read(splitColumn, "split") }),
       source,
     };
   });
