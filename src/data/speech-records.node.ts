@@ -103,7 +103,7 @@ export async function readSpeech(source: string, options: ReadSpeechOptions = {}
     const message = `${bad.length} of ${transcripts.length} transcripts cannot be used:${listed(lines)}`;
     throw new HeptagenError("data/bad-speech", message, {
       facts: { bad },
-      next: records.length > 0 ? "Repair or remove them, or leave them out with skipBad." : "Repair them.",
+      next: records.length > 0 ? "Repair or remove them, or leave them out with skipBad (--skip-bad)." : "Repair them.",
     });
   }
   if (records.length === 0) {
@@ -154,7 +154,7 @@ async function converted(sound: Sound, rate: number): Promise<{ readonly samples
   const { samples, rate: from, channels } = sound;
   if (from === rate && channels === 1) return { samples };
   const done = [...(from === rate ? [] : [`resampled to ${rate} Hz`]), ...(channels === 1 ? [] : ["mixed into one channel"])];
-  return { samples: await resample(samples, from, rate), format: `${formOf(sound)}: ${done.join(" and ")}` };
+  return { samples: await resample(samples, from, rate, { quality: "fastest" }), format: `${formOf(sound)}: ${done.join(" and ")}` };
 }
 
 /**

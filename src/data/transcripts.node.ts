@@ -28,7 +28,7 @@ export interface TranscriptColumns {
   readonly soundColumn?: string | undefined;
   readonly textColumn?: string | undefined;
   readonly speakerColumn?: string | undefined;
-  /** Which column says train, validation or test; none unless told. */
+  /** Which column says train, validation or test. */
   readonly splitColumn?: string | undefined;
 }
 
@@ -36,6 +36,7 @@ const usual = {
   sound: ["path", "audio", "file", "file_name", "filename", "audio_filepath", "wav", "sound"],
   text: ["text", "transcript", "transcription", "sentence"],
   speaker: ["speaker", "speaker_id", "client_id", "voice"],
+  split: ["split", "subset"],
 };
 
 /** Whether a file, by its name, may hold transcripts of many sounds. */
@@ -117,12 +118,13 @@ function rowsToTranscripts(
     };
     const speaker = find(speakerColumn, usual.speaker);
     const known = speaker === undefined ? undefined : values[speaker];
+    const part = find(splitColumn, usual.split);
     if (speakerColumn !== undefined && !names.includes(speakerColumn)) throw columnError(source, speakerColumn, names);
     return {
       sound: read(find(soundColumn, usual.sound), "path"),
       text: read(find(textColumn, usual.text), "text"),
       speaker: known === null || known === undefined ? undefined : String(known),
-      ...(splitColumn !== undefined && { split: read(splitColumn, "split") }),
+      ...(part !== undefined && { split: splitColumn === undefined ? String(values[part] ?? "") : read(part, "split") }),
       source,
     };
   });

@@ -171,10 +171,20 @@ function rawOf(
   { samples, file, speaker, split, source }: SpeechRecord,
   { text, given, splitColumn, options }: Reading,
 ): RawSpeech {
-  const side = given ?? (split === undefined ? undefined : sideNamed(split, splitColumn as string, source));
+  const side = given ?? (split === undefined ? undefined : sideIn(split, splitColumn, source));
   const group = options.groupBy === "speaker" ? (speaker ?? text) : text;
   const placed = { place: source, group, ...(side && { side }) };
   return { sound: featuresOf(samples, options), seconds: samples.length / options.rate, text, file, speaker, placed };
+}
+
+/** What a column says about sides; one that was not asked for need not say any. */
+function sideIn(split: string, column: string | undefined, place: string): Side | undefined {
+  if (column !== undefined) return sideNamed(split, column, place);
+  try {
+    return sideNamed(split, "split", place);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Where the transcripts of a source are; of a named set, beside its folder of sounds. */
