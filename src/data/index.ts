@@ -84,7 +84,6 @@ export type { Fit } from "./picture-decoder.node.ts";
 export { type DataRecord, readParallel, readRecords, textIn } from "./records.node.ts";
 export { exactResampler } from "./resample.ts";
 export { readSeries, type SeriesOptions, seriesOf, type TimeSeries } from "./series.node.ts";
-export { framesToSay, type ReadSpeechOptions, readSpeech, type Speech, type SpeechRecord } from "./speech-records.node.ts";
 export {
   framesToSay,
   hearSound,

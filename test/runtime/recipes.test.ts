@@ -115,6 +115,7 @@ const tasks: Readonly<Record<string, Task>> = {
     sample: { numSamples: 2 },
     evaluate: {},
     questions: ["Which town has the whale 3?", { question: "Where is the ship?" }],
+  },
   forecast: {
     train: (data) => ({
       ...often,

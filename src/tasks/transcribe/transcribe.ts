@@ -44,7 +44,7 @@ export const transcribeTask: SequenceTask<TrainingOptions, RawSpeech, SpeechFact
   read: readSounds,
   identify: identityOf,
   split: (raws, options) =>
-    splitPlaced(raws, { placedOf: ({ placed }) => placed, inputOf: ({ file, text }) => text ?? file }, options),
+    splitPlaced(raws, { placedOf: ({ placed }) => placed, inputOf: ({ file }) => file }, options),
   async learn(train, _options, known) {
     return learnSpeech(train, known);
   },
