@@ -7,7 +7,8 @@
 import { promises as fs } from "node:fs";
 import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
-import { type BadFile, decodeSound, resample, type Sound } from "./audio-files.node.ts";
+import type { BadFile } from "./audio-files.node.ts";
+import { decodeSound, resample, type Sound } from "./decode-sound.node.ts";
 import { walk } from "./media-files.node.ts";
 import { isTranscriptTable, readSidecar, readTranscripts, type Transcript, type TranscriptColumns } from "./transcripts.node.ts";
 

@@ -44,6 +44,15 @@ beforeAll(async () => {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
     writeFileSync(join(folder, "sounds", `${i}.wav`), await encodeWav(tone, 4000));
   }
+  mkdirSync(join(folder, "speech"));
+  const spoken = ["path,text,speaker"];
+  for (let i = 0; i < 24; i++) {
+    // A pure tone says "e", a rising one "no".
+    const sound = Float32Array.from({ length: 2400 }, (_, t) => 0.5 * Math.sin((400 + 40 * i + (i % 2) * 0.1 * t) * (t / 4000)));
+    writeFileSync(join(folder, "speech", `${i}.wav`), await encodeWav(sound, 4000));
+    spoken.push(`${i}.wav,${i % 2 === 0 ? "E!" : "No."},voice ${Math.floor(i / 2) % 6}`);
+  }
+  writeFileSync(join(folder, "speech", "transcripts.csv"), spoken.join("\n"));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -97,6 +106,24 @@ const tasks: Readonly<Record<string, Task>> = {
     sample: { seconds: 0.1 },
     evaluate: { clips: 2, seconds: 0.1 },
   },
+  transcribe: {
+    train: (data) => ({
+      ...often,
+      data: join(data, "speech"),
+      groupBy: "speaker",
+      rate: 4000,
+      bands: 8,
+      batch: 4,
+      shapes: 2,
+      validation: 0.25,
+      test: 0.25,
+    }),
+    sample: { numSamples: 2, decoder: "beam", languageModel: "characters" },
+    evaluate: { languageModel: "words", languageModelOrder: 2 },
+    get questions() {
+      return [join(folder, "sounds", "0.wav"), { audio: join(folder, "speech", "0.wav") }];
+    },
+  },
   retrieve: {
     train: (data) => ({ ...often, ...shortTexts, data: join(data, "questions.jsonl"), hardNegatives: 1, groupColumn: "query" }),
     sample: { numSamples: 2 },
@@ -147,6 +174,10 @@ const small: Readonly<Record<string, Options>> = {
   "lstm/summarize": tinyRecurrent,
   "gru/summarize": tinyRecurrent,
   "rnn/summarize": tinyRecurrent,
+  "transformer/transcribe": tinyTransformer,
+  "lstm/transcribe": tinyRecurrent,
+  "gru/transcribe": tinyRecurrent,
+  "rnn/transcribe": tinyRecurrent,
   "transformer/language-model": { layers: 1, heads: 2, width: 16 },
   "gan/generate-image": { generatorWidth: 4, discriminatorWidth: 4, latent: 3, averaging: 0.9 },
   "vae/generate-image": { filters: 4, hidden: 8, latent: 3 },
