@@ -155,7 +155,10 @@ async function converted(sound: Sound, rate: number): Promise<{ readonly samples
   const { samples, rate: from, channels } = sound;
   if (from === rate && channels === 1) return { samples };
   const done = [...(from === rate ? [] : [`resampled to ${rate} Hz`]), ...(channels === 1 ? [] : ["mixed into one channel"])];
-  return { samples: await resample(samples, from, rate, { quality: "fastest" }), format: `${formOf(sound)}: ${done.join(" and ")}` };
+  return {
+    samples: await resample(samples, from, rate, { quality: "fastest" }),
+    format: `${formOf(sound)}: ${done.join(" and ")}`,
+  };
 }
 
 /**

@@ -21,7 +21,12 @@ beforeAll(async () => {
   const words = ["sea", "whale", "ship", "captain", "harpoon", "storm", "deck", "sail"];
   const line = (i: number) => Array.from({ length: 9 }, (_, k) => words[(i * 7 + k * k * (i % 5)) % words.length]).join(" ");
   writeFileSync(join(folder, "text.txt"), Array.from({ length: 120 }, (_, i) => `${line(i)}.`).join("\n"));
-  const pair = (i: number) => ({ source: line(i), target: line(i).split(" ").reverse().join(" "), text: `${line(i)} ${line(i + 1)}`, summary: line(i) });
+  const pair = (i: number) => ({
+    source: line(i),
+    target: line(i).split(" ").reverse().join(" "),
+    text: `${line(i)} ${line(i + 1)}`,
+    summary: line(i),
+  });
   writeFileSync(join(folder, "pairs.jsonl"), Array.from({ length: 60 }, (_, i) => JSON.stringify(pair(i))).join("\n"));
   const towns = ["Lima", "Quito", "Oslo", "Rome", "Paris", "Cairo", "Delhi", "Tokyo"];
   const asked = Array.from({ length: 60 }, (_, i) => ({

@@ -4,8 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { type Tensor, type TracedKey, valueAndGrad } from "../../src/core/index.ts";
-import type { SequenceNetwork } from "../../src/models/sequence-network.ts";
 import { gruNetwork, lstmNetwork, rnnNetwork } from "../../src/models/recurrent-network.ts";
+import type { SequenceNetwork } from "../../src/models/sequence-network.ts";
 import { type Said, type SpeechRecognizerParams, speechRecognizer } from "../../src/models/speech-recognizer.ts";
 import { transformerNetwork } from "../../src/models/transformer-network.ts";
 import { type Crf, crfDecode, crfLosses, crfMarginals } from "../../src/nn/crf.ts";
@@ -172,7 +172,13 @@ test("sounds are learnt by heart, and padding has no influence on what is heard"
 
 describe.each<SequenceNetwork<never>>([transformerNetwork, lstmNetwork, gruNetwork, rnnNetwork] as never)("$name", (network) => {
   const own = speechRecognizer(network);
-  const small = { ...(network.defaults as object), layers: 1, width: 16, dropout: 0, ...(network.name === "transformer" && { heads: 2, hidden: 32 }) };
+  const small = {
+    ...(network.defaults as object),
+    layers: 1,
+    width: 16,
+    dropout: 0,
+    ...(network.name === "transformer" && { heads: 2, hidden: 32 }),
+  };
   const whole = { ...config, network: small as never };
 
   test("learns sounds by heart; rows without weight change nothing", async () => {

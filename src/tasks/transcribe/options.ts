@@ -41,7 +41,10 @@ export const trainingOptions = z.strictObject({
   validationData: files.optional().describe("sounds for validation, instead of a fraction of the others"),
   testData: files.optional().describe("sounds for the final evaluation, instead of a fraction of the others"),
   ...columns,
-  splitColumn: z.string().optional().describe("which column of the transcript table says train, validation or test; split, where it does, unless set"),
+  splitColumn: z
+    .string()
+    .optional()
+    .describe("which column of the transcript table says train, validation or test; split, where it does, unless set"),
   groupBy: z
     .enum(["speaker", "text"])
     .describe("what stays together on one side of the split: all sounds of a speaker (where known), or all of a text"),

@@ -43,8 +43,7 @@ export const transcribeTask: SequenceTask<TrainingOptions, RawSpeech, SpeechFact
   abilities: { sample: sampleOptions, evaluate: evaluateOptions, inspect: inspectOptions, predict: predictOptions },
   read: readSounds,
   identify: identityOf,
-  split: (raws, options) =>
-    splitPlaced(raws, { placedOf: ({ placed }) => placed, inputOf: ({ file }) => file }, options),
+  split: (raws, options) => splitPlaced(raws, { placedOf: ({ placed }) => placed, inputOf: ({ file }) => file }, options),
   async learn(train, _options, known) {
     return learnSpeech(train, known);
   },

@@ -139,20 +139,29 @@ describe("SpecAugment", () => {
       [B, T, F],
       Array.from({ length: B * T * F }, (_, i) => i % F),
     );
-    const stretches = keys.flatMap((from) => {
-      const [result] = evaluate([y], new Map([[x, ramp], [n, whole([B], lengths)]]), new Map([[0, from]]));
+    let farthest = 0;
+    const stretches = keys.slice(0, 20).flatMap((from) => {
+      const [result] = evaluate(
+        [y],
+        new Map([
+          [x, ramp],
+          [n, whole([B], lengths)],
+        ]),
+        new Map([[0, from]]),
+      );
       const data = [...(result?.data ?? [])] as number[];
       return lengths.map((_, b) => {
         const rows = Array.from({ length: T }, (_, t) => data.slice((b * T + t) * F, (b * T + t + 1) * F));
         const stretch = (rows[0]?.[3] as number) / 3 - 1;
         rows.forEach((row) => {
           row.forEach((value, f) => {
-            expect(value).toBeCloseTo(Math.min(F - 1, f * (1 + stretch)), 5);
+            farthest = Math.max(farthest, Math.abs(value - Math.min(F - 1, f * (1 + stretch))));
           });
         });
         return stretch;
       });
     });
+    expect(farthest).toBeLessThan(1e-5);
     expect(Math.max(...stretches.map(Math.abs))).toBeLessThanOrEqual(0.3);
     expect(Math.max(...stretches)).toBeGreaterThan(0.2);
     expect(Math.min(...stretches)).toBeLessThan(-0.2);
