@@ -4,6 +4,7 @@
  *
  * Their counterparts are in `peers/torch_families.py`.
  */
+import { characterTokenizer } from "../src/data/index.ts";
 import { init, type WaveNetParams, forward as waveNet } from "../src/models/wavenet.ts";
 import { categoricalLogProb } from "../src/nn/distributions.ts";
 import { crossEntropy } from "../src/nn/index.ts";
@@ -11,6 +12,7 @@ import { mean, neg } from "../src/ops/index.ts";
 import { schedule } from "../src/optim/index.ts";
 import type { Backbone } from "../src/tasks/backbone.ts";
 import { gruBackbone, lstmBackbone, rnnBackbone } from "../src/tasks/backbones/recurrent.ts";
+import { lstmSequence, type SequenceBackbone, transformerSequence } from "../src/tasks/backbones/sequence.ts";
 import { diffusionFamily } from "../src/tasks/families/diffusion.ts";
 import { ganFamily } from "../src/tasks/families/gan.ts";
 import { pixelCnnFamily } from "../src/tasks/families/pixelcnn.ts";
@@ -20,12 +22,15 @@ import type { TrainingOptions as AudioOptions } from "../src/tasks/generate-audi
 import type { ImageFamily } from "../src/tasks/generate-image/image-family.ts";
 import { configure as configureImages } from "../src/tasks/generate-image/train.ts";
 import { type Options, presetOptions } from "../src/tasks/recipe.ts";
-import { recipes } from "../src/tasks/recipes.ts";
+import { findRecipe, recipes } from "../src/tasks/recipes.ts";
+import { networkConfig } from "../src/tasks/sequence/trained.ts";
 import { clipOf, optimizerOf, parameterCount } from "../src/tasks/training.ts";
+import type { TrainingOptions as SpeechOptions } from "../src/tasks/transcribe/options.ts";
+import { type SpeechBatch, transcribeTask } from "../src/tasks/transcribe/transcribe.ts";
 import { beginStates, othersOf } from "../src/train/states.ts";
 import { compileJointStep, type Objective } from "../src/train/step.ts";
 import { type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
-import { fillUniform, fold, key } from "../src/util/random.ts";
+import { fillNormal, fillUniform, fold, key } from "../src/util/random.ts";
 import type { Tree } from "../src/util/tree.ts";
 
 /** A preset made ready: what is trained, how, and a batch. */
@@ -137,7 +142,44 @@ function speech(): Preset {
   };
 }
 
+/** Spoken words of 64 frames and 5 letters, as the preset has them, with SpecAugment. */
+function transcribe<Config>(backbone: SequenceBackbone<Config>): Preset {
+  const options = presetOptions(findRecipe(`${backbone.name}/transcribe`), "words") as Options & SpeechOptions;
+  const { batch, bands } = options;
+  const [frames, letters] = [64, 5];
+  const config = networkConfig({ task: transcribeTask, backbone }, options);
+  const assets = { tokenizer: characterTokenizer("abcdefghijklmnopqrstuvwxyz"), facts: { mean: [], deviation: [], texts: {} } };
+  const model = transcribeTask.model({ network: backbone.network, config, assets, options });
+  const features = new Float32Array(batch * frames * bands);
+  fillNormal(key(2), features);
+  const all = (value: number) => ndarray("int32", [batch], new Int32Array(batch).fill(value));
+  const objective: Objective<SpeechBatch> = {
+    name: "model",
+    ...settings(options),
+    loss: (params, given, random, step) => model.loss(params, given as never, random, step),
+  };
+  return {
+    params: model.init(key(1)),
+    objectives: [objective as unknown as Objective<never>],
+    batch: {
+      sounds: { features: ndarray("float32", [batch, frames, bands], features), frames: all(frames) },
+      said: {
+        labels: ndarray(
+          "int32",
+          [batch, letters],
+          Int32Array.from({ length: batch * letters }, (_, i) => 1 + ((i * 7) % 26)),
+        ),
+        labelLengths: all(letters),
+        weights: ndarray("float32", [batch], new Float32Array(batch).fill(1)),
+      },
+    },
+    units: batch * frames,
+  };
+}
+
 export const presets = {
+  "words-lstm": () => transcribe(lstmSequence),
+  "words-transformer": () => transcribe(transformerSequence),
   "moby-rnn": () => recurrent(rnnBackbone, "moby-rnn"),
   "moby-gru": () => recurrent(gruBackbone, "moby-gru"),
   "moby-lstm": () => recurrent(lstmBackbone, "moby-lstm"),

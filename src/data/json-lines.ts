@@ -12,9 +12,7 @@ export function parseJsonLines(text: string, file: string): { readonly value: un
     try {
       return [{ value: JSON.parse(line) as unknown, place }];
     } catch (cause) {
-      throw new HeptagenError("data/json", `${place}: expected a JSON object, got ${JSON.stringify(line.slice(0, 60))}`, {
-        cause,
-      });
+      throw new HeptagenError("data/json", `${place}: expected a JSON object, got ${JSON.stringify(line.slice(0, 60))}`, { cause });
     }
   });
 }

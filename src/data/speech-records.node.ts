@@ -33,6 +33,8 @@ export interface ReadSpeechOptions extends TranscriptColumns {
   readonly convert?: boolean;
   /** The transcript table, where a folder has several. */
   readonly transcripts?: string | undefined;
+  /** Only the sounds in this folder, whatever else a table names. */
+  readonly within?: string | undefined;
   /** Leave out what cannot be used instead of stopping at it. */
   readonly skipBad?: boolean;
   /** Leave out sounds without a transcript instead of stopping at them. */
@@ -67,7 +69,7 @@ export const framesToSay = (symbols: readonly (string | number)[]): number =>
  * @example const { records, notes } = await readSpeech("recordings", { rate: 16000 });
  */
 export async function readSpeech(source: string, options: ReadSpeechOptions = {}): Promise<Speech> {
-  const { rate = 16000, skipBad = false, skipUntranscribed = false } = options;
+  const { rate = 16000, skipBad = false, skipUntranscribed = false, within = "" } = options;
   const { folder, sounds, transcripts, selected } = await find(source, options);
   const locate = soundFinder(sounds);
   const bad: BadFile[] = [];
@@ -79,6 +81,7 @@ export async function readSpeech(source: string, options: ReadSpeechOptions = {}
     try {
       const path = theOne(isAbsolute(sound) ? await absolute(sound) : locate(sound), sound);
       const file = isAbsolute(path) ? path : join(folder, path);
+      if (!file.startsWith(within)) continue;
       const before = used.get(file);
       if (before !== undefined) throw unusable(`"${sound}" has a transcript already, at ${before}`);
       used.set(file, place);

@@ -118,10 +118,7 @@ export function tableError(file: string, cause: unknown, lineOf = (row: number) 
   const line = lineOf(Number(row));
   const columns = /Expected Number of Columns: (\d+) Found: (\d+)/.exec(message);
   const [problem, next] = columns
-    ? [
-        `expected ${columns[1]} columns, got ${columns[2]}`,
-        "Put values that hold the separator or a line break between double quotes.",
-      ]
+    ? [`expected ${columns[1]} columns, got ${columns[2]}`, "Put values that hold the separator or a line break between double quotes."]
     : message.includes("unterminated quote")
       ? ['there is a " that is never closed, or text after the one that closes', 'Within quotes, a quote is written twice: "".']
       : [message.split("\n").find((one, i) => i > 0 && !one.startsWith("Original Line")) ?? "it could not be read", undefined];

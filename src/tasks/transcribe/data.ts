@@ -125,14 +125,13 @@ async function readSource(
   options: TrainingOptions,
   note?: (message: string) => void,
 ): Promise<RawSpeech[]> {
-  const { rate, skipBad, spelling, splitColumn: split, hop } = options;
-  const { table, below } = await tableOf(source);
+  const { skipBad, spelling, splitColumn: split, hop } = options;
+  const { table, within } = await tableOf(source);
   const splitColumn = given === undefined ? split : undefined;
   const speech = await readSpeech(table, {
     ...options,
     splitColumn,
-    rate,
-    skipBad,
+    within,
     symbols: (text) => [...spelt(text, spelling)],
     secondsPerFrame: 4 * hop,
     skipUntranscribed: skipBad,
@@ -146,7 +145,6 @@ async function readSource(
   const raws: RawSpeech[] = [];
   const empty: string[] = [];
   for (const record of speech.records) {
-    if (below !== undefined && !record.file.startsWith(below)) continue;
     const text = spelt(record.text, spelling);
     if (text === "") empty.push(`${record.source}: "${record.text}"`);
     else raws.push(rawOf(record, { text, given, splitColumn, options }));
@@ -188,14 +186,14 @@ function sideIn(split: string, column: string | undefined, place: string): Side 
 }
 
 /** Where the transcripts of a source are; of a named set, beside its folder of sounds. */
-async function tableOf(source: string): Promise<{ readonly table: string; readonly below?: string }> {
+async function tableOf(source: string): Promise<{ readonly table: string; readonly within?: string }> {
   const named = await findNamed(source, "audio");
   if (!named) return { table: source };
   const isFolder = (await fs.stat(named.path)).isDirectory();
   for (let folder = named.path; isFolder && basename(folder) !== named.set.name; folder = dirname(folder)) {
     for (const name of ["transcripts.csv", "transcripts.jsonl"]) {
       const table = join(dirname(folder), name);
-      if (await fs.stat(table).catch(() => undefined)) return { table, below: join(named.path, "/") };
+      if (await fs.stat(table).catch(() => undefined)) return { table, within: join(named.path, "/") };
     }
   }
   return { table: named.path };
