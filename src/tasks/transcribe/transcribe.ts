@@ -8,6 +8,7 @@
 import type { Tensor } from "../../core/index.ts";
 import { type Said, type Sounds, type SpeechRecognizerParams, speechRecognizer } from "../../models/speech-recognizer.ts";
 import { subsampledFrames } from "../../nn/index.ts";
+import { reshape } from "../../ops/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import type { Tree } from "../../util/tree.ts";
@@ -117,17 +118,17 @@ export const transcribeTask: SequenceTask<TrainingOptions, RawSpeech, SpeechFact
             {
               name: "features",
               dtype: "float32",
-              shape: ["batch", "frames", options.bands],
-              note: `log-mel features every ${options.hop} s, each band of mean 0 and variance 1 (normalization: ${options.normalization}), filled up with 0`,
+              shape: ["batch", "steps", 4 * options.bands],
+              note: `log-mel features every ${options.hop} s, each band of mean 0 and variance 1 (normalization: ${options.normalization}); four frames in a row, filled up with 0`,
             },
-            { name: "lengths", dtype: "int32", shape: ["batch"], note: "how many frames of each sound count", below: "frames" },
+            { name: "frames", dtype: "int32", shape: ["batch"], note: "how many frames of each sound count", below: "steps" },
           ],
-          output: { name: "logits", note: "scores every four frames: the blank, then the characters of tokenizer.json" },
-          apply: (params, features, lengths) =>
-            model.forward(whole, params as unknown as SpeechRecognizerParams, {
-              features: features as Tensor,
-              frames: lengths as Tensor,
-            }).logits,
+          output: { name: "logits", note: "scores of each row: the blank, then the characters of tokenizer.json" },
+          apply(params, features, frames) {
+            const [batch, steps] = (features as Tensor).shape as [number, number];
+            const sounds = { features: reshape(features as Tensor, [batch, 4 * steps, options.bands]), frames: frames as Tensor };
+            return model.forward(whole, params as unknown as SpeechRecognizerParams, sounds).logits;
+          },
         },
       ],
     };
