@@ -62,6 +62,8 @@ const families: readonly [name: string, title: string, atMost: number][] = [
   ["moby-lstm", "LSTM 2 × 256, T=64, B=32", 0.8],
   ["chicago-lstm", "forecaster, LSTM 2 × 64, T=70, B=64", 0.8],
   ["chicago-transformer", "forecaster, Transformer 2 × 64, T=70, B=64", 0.8],
+  ["words-lstm", "speech recogniser, LSTM 2 × 128, T=64, B=32", 0.8],
+  ["words-transformer", "speech recogniser, Transformer 3 × 128, T=64, B=32", 0.8],
   ["fashion-vae", "VAE 28 × 28, B=128", 1],
   ["fashion-pixelcnn", "PixelCNN 28 × 28, 5 blocks, B=64", 1],
   ["fashion-gan", "DCGAN 32 × 32, both players, B=64", 1],

@@ -1,6 +1,7 @@
 /** What a trained model has to beat: the field's simple methods, for the same tasks. */
 
 export { type Bm25Index, type Bm25Options, buildBm25, type SearchHit, searchBm25 } from "./bm25.ts";
+export { nearestTemplate, type VectorSequence, type WarpingOptions, warpingDistance } from "./dynamic-time-warping.ts";
 export { leadWords } from "./lead.ts";
 export {
   fitLogisticRegression,

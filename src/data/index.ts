@@ -78,13 +78,20 @@ export {
   normalizeFeatures,
 } from "./mel.ts";
 export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
-export { lastingSource } from "./named-data.node.ts";
+export { type FoundData, findNamed, lastingSource } from "./named-data.node.ts";
 export { countNgrams, type NgramModel } from "./ngram.ts";
 export type { Fit } from "./picture-decoder.node.ts";
 export { type DataRecord, readParallel, readRecords, textIn } from "./records.node.ts";
 export { exactResampler } from "./resample.ts";
 export { readSeries, type SeriesOptions, seriesOf, type TimeSeries } from "./series.node.ts";
-export { framesToSay, type ReadSpeechOptions, readSpeech, type Speech, type SpeechRecord } from "./speech-records.node.ts";
+export {
+  framesToSay,
+  hearSound,
+  type ReadSpeechOptions,
+  readSpeech,
+  type Speech,
+  type SpeechRecord,
+} from "./speech-records.node.ts";
 export { type Split, type SplitOptions, sharedGroups, splitRecords } from "./split-records.ts";
 export { spread } from "./spread.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
@@ -114,3 +121,4 @@ export {
 } from "./tokenizer.ts";
 export { trainBpe } from "./train-bpe.node.ts";
 export { readTranscripts, type Transcript, type TranscriptColumns } from "./transcripts.node.ts";
+export { spokenText } from "./transcripts.ts";

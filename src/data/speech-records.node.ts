@@ -5,10 +5,10 @@
  * its transcript, and what nothing can be learnt from are errors that say where; told so, they are left out and listed.
  */
 import { promises as fs } from "node:fs";
-import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
+import { dirname, isAbsolute, join, relative, sep } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
 import type { BadFile } from "./audio-files.node.ts";
-import { decodeSound, resample } from "./decode-sound.node.ts";
+import { decodeSound, resample, type Sound } from "./decode-sound.node.ts";
 import { walk } from "./media-files.node.ts";
 import { isTranscriptTable, readSidecar, readTranscripts, type Transcript, type TranscriptColumns } from "./transcripts.node.ts";
 
@@ -20,6 +20,8 @@ export interface SpeechRecord {
   readonly file: string;
   /** Who speaks, where it is known: so that voices can be held out whole. */
   readonly speaker: string | undefined;
+  /** Which part of the data it belongs to, where a column says so. */
+  readonly split?: string;
   /** Where the transcript stands: file and line. */
   readonly source: string;
 }
@@ -31,6 +33,8 @@ export interface ReadSpeechOptions extends TranscriptColumns {
   readonly convert?: boolean;
   /** The transcript table, where a folder has several. */
   readonly transcripts?: string | undefined;
+  /** Only the sounds in this folder, whatever else a table names. */
+  readonly within?: string | undefined;
   /** Leave out what cannot be used instead of stopping at it. */
   readonly skipBad?: boolean;
   /** Leave out sounds without a transcript instead of stopping at them. */
@@ -65,7 +69,7 @@ export const framesToSay = (symbols: readonly (string | number)[]): number =>
  * @example const { records, notes } = await readSpeech("recordings", { rate: 16000 });
  */
 export async function readSpeech(source: string, options: ReadSpeechOptions = {}): Promise<Speech> {
-  const { rate = 16000, skipBad = false, skipUntranscribed = false } = options;
+  const { rate = 16000, skipBad = false, skipUntranscribed = false, within = "" } = options;
   const { folder, sounds, transcripts, selected } = await find(source, options);
   const locate = soundFinder(sounds);
   const bad: BadFile[] = [];
@@ -73,16 +77,17 @@ export async function readSpeech(source: string, options: ReadSpeechOptions = {}
   const used = new Map<string, string>();
   const formats = new Map<string, number>();
   for (const transcript of transcripts) {
-    const { sound, text, speaker, source: place } = transcript;
+    const { sound, text, speaker, split, source: place } = transcript;
     try {
       const path = theOne(isAbsolute(sound) ? await absolute(sound) : locate(sound), sound);
       const file = isAbsolute(path) ? path : join(folder, path);
+      if (!file.startsWith(within)) continue;
       const before = used.get(file);
       if (before !== undefined) throw unusable(`"${sound}" has a transcript already, at ${before}`);
       used.set(file, place);
       const { samples, format } = await hear(file, transcript, { ...options, rate });
       if (format !== undefined) formats.set(format, (formats.get(format) ?? 0) + 1);
-      records.push({ samples, text, file, speaker, source: place });
+      records.push({ samples, text, file, speaker, ...(split !== undefined && { split }), source: place });
     } catch (error) {
       if (!(error instanceof HeptagenError)) throw error;
       const { reason } = error.facts; // of a file that cannot be decoded
@@ -102,7 +107,7 @@ export async function readSpeech(source: string, options: ReadSpeechOptions = {}
     const message = `${bad.length} of ${transcripts.length} transcripts cannot be used:${listed(lines)}`;
     throw new HeptagenError("data/bad-speech", message, {
       facts: { bad },
-      next: records.length > 0 ? "Repair or remove them, or leave them out with skipBad." : "Repair them.",
+      next: records.length > 0 ? "Repair or remove them, or leave them out with skipBad (--skip-bad)." : "Repair them.",
     });
   }
   if (records.length === 0) {
@@ -140,11 +145,42 @@ async function hear(
       `"${sound}" is too short for its text: ${seconds.toFixed(2)} s are ${frames} frames, "${text.slice(0, 40)}" needs ${needed}`,
     );
   }
+  const form = formOf({ rate: from, channels });
+  if (!convert && (from !== rate || channels !== 1)) throw unusable(`"${sound}": expected ${rate} Hz and 1 channel, got ${form}`);
+  return converted({ samples, rate: from, channels }, rate);
+}
+
+const formOf = ({ rate, channels }: Pick<Sound, "rate" | "channels">): string =>
+  `${rate} Hz and ${channels} channel${channels > 1 ? "s" : ""}`;
+
+/** One channel at a rate, and what form it had and what was done to it, if anything. */
+async function converted(sound: Sound, rate: number): Promise<{ readonly samples: Float32Array; readonly format?: string }> {
+  const { samples, rate: from, channels } = sound;
   if (from === rate && channels === 1) return { samples };
-  const form = `${from} Hz and ${channels} channel${channels > 1 ? "s" : ""}`;
-  if (!convert) throw unusable(`"${sound}": expected ${rate} Hz and 1 channel, got ${form}`);
   const done = [...(from === rate ? [] : [`resampled to ${rate} Hz`]), ...(channels === 1 ? [] : ["mixed into one channel"])];
-  return { samples: await resample(samples, from, rate), format: `${form}: ${done.join(" and ")}` };
+  return {
+    samples: await resample(samples, from, rate, { quality: "fastest" }),
+    format: `${formOf(sound)}: ${done.join(" and ")}`,
+  };
+}
+
+/**
+ * One sound without a transcript, as one channel at a rate; `format` says what was done to it, if anything.
+ *
+ * @throws HeptagenError `data/not-found`; `data/audio` when it is damaged, of another kind, silent or shorter than 10 ms
+ * @example const { samples, format } = await hearSound("question.ogg", 16000);
+ */
+export async function hearSound(
+  file: string,
+  rate: number,
+): Promise<{ readonly samples: Float32Array; readonly format?: string }> {
+  const bytes = await fs.readFile(file).catch((cause: unknown) => {
+    throw new HeptagenError("data/not-found", `there is no sound ${file}`, {
+      next: `Paths are taken from ${process.cwd()}.`,
+      cause,
+    });
+  });
+  return converted(await decodeSound(new Uint8Array(bytes), file), rate);
 }
 
 const listed = (lines: readonly string[]): string =>
@@ -218,18 +254,17 @@ function withFolders(transcripts: readonly Transcript[], sounds: readonly string
 
 const stemOf = (path: string): string => path.replace(/\.[^./]+$/, "");
 
-/** Finds the sounds that a transcript may mean: by path, else by file name, else by file name without its ending. */
+/** Finds the sounds that a transcript may mean: by path, or by the end of one, with the ending of the file's name or without. */
 function soundFinder(sounds: readonly string[]): (name: string) => readonly string[] {
-  const by = (nameOf: (path: string) => string) => {
+  const by = (namesOf: (path: string) => readonly string[]) => {
     const index = new Map<string, string[]>();
-    for (const path of sounds) index.set(nameOf(path), [...(index.get(nameOf(path)) ?? []), path]);
+    for (const path of sounds) for (const name of namesOf(path)) index.set(name, [...(index.get(name) ?? []), path]);
     return index;
   };
-  const all = new Set(sounds);
-  const indices = [by((path) => basename(path)), by(stemOf), by((path) => stemOf(basename(path)))];
+  const ends = (path: string) => path.split("/").map((_, i, parts) => parts.slice(i).join("/"));
+  const indices = [by((path) => [path]), by((path) => [stemOf(path)]), by(ends), by((path) => ends(stemOf(path)))];
   return (name) => {
     const normal = relative(".", name).split(sep).join("/");
-    if (all.has(normal)) return [normal];
     return indices.map((index) => index.get(normal)).find((found) => found !== undefined) ?? [];
   };
 }

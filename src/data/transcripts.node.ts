@@ -17,6 +17,8 @@ export interface Transcript {
   readonly sound: string;
   readonly text: string;
   readonly speaker: string | undefined;
+  /** Which part of the data it belongs to, where a column says so. */
+  readonly split?: string;
   /** File and line, for messages. */
   readonly source: string;
 }
@@ -26,12 +28,15 @@ export interface TranscriptColumns {
   readonly soundColumn?: string | undefined;
   readonly textColumn?: string | undefined;
   readonly speakerColumn?: string | undefined;
+  /** Which column says train, validation or test. */
+  readonly splitColumn?: string | undefined;
 }
 
 const usual = {
   sound: ["path", "audio", "file", "file_name", "filename", "audio_filepath", "wav", "sound"],
   text: ["text", "transcript", "transcription", "sentence"],
   speaker: ["speaker", "speaker_id", "client_id", "voice"],
+  split: ["split", "subset"],
 };
 
 /** Whether a file, by its name, may hold transcripts of many sounds. */
@@ -98,7 +103,7 @@ interface Row {
 function rowsToTranscripts(
   file: string,
   rows: readonly Row[],
-  { soundColumn, textColumn, speakerColumn }: TranscriptColumns,
+  { soundColumn, textColumn, speakerColumn, splitColumn }: TranscriptColumns,
 ): Transcript[] {
   return rows.map(({ line, values }) => {
     const source = `${file}:${line}`;
@@ -113,11 +118,13 @@ function rowsToTranscripts(
     };
     const speaker = find(speakerColumn, usual.speaker);
     const known = speaker === undefined ? undefined : values[speaker];
+    const part = find(splitColumn, usual.split);
     if (speakerColumn !== undefined && !names.includes(speakerColumn)) throw columnError(source, speakerColumn, names);
     return {
       sound: read(find(soundColumn, usual.sound), "path"),
       text: read(find(textColumn, usual.text), "text"),
       speaker: known === null || known === undefined ? undefined : String(known),
+      ...(part !== undefined && { split: splitColumn === undefined ? String(values[part] ?? "") : read(part, "split") }),
       source,
     };
   });

@@ -11,10 +11,11 @@
  * characters said.
  */
 import type { Tensor } from "../core/tensor.ts";
-import { type CtcTargets, ctcLoss } from "../nn/ctc.ts";
+import { type CtcTargets, ctcLosses } from "../nn/ctc.ts";
 import { initLinear, type Linear, linear } from "../nn/linear.ts";
 import { type SpecAugmentOptions, specAugment, specAugmentDefaults } from "../nn/spec-augment.ts";
 import { initSubsampling, type Subsampling, subsample } from "../nn/subsampling.ts";
+import { cast, div, maximum, mean, mul, sum } from "../ops/index.ts";
 import { HeptagenError } from "../util/errors.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import { fold, type Key } from "../util/random.ts";
@@ -49,6 +50,12 @@ export interface Sounds<Leaf = Tensor> {
   readonly frames: Leaf;
 }
 
+/** What is said in them. */
+export interface Said<Leaf = Tensor> extends Pick<CtcTargets<Leaf>, "labels" | "labelLengths"> {
+  /** How much each sound counts, [B]: 0 for rows that only fill a batch up. All alike unless given. */
+  readonly weights?: Leaf;
+}
+
 export interface SpeechRecognizer<Network> {
   readonly defaults: SpeechRecognizerConfig<Network>;
   /** Throws a HeptagenError `speech/config` (or the network's own) naming the first value that does not fit. */
@@ -66,7 +73,7 @@ export interface SpeechRecognizer<Network> {
     config: SpeechRecognizerConfig<Network>,
     params: SpeechRecognizerParams,
     sounds: Sounds,
-    said: Pick<CtcTargets, "labels" | "labelLengths">,
+    said: Said,
     options?: ForwardOptions,
   ): Tensor;
 }
@@ -101,6 +108,7 @@ export function speechRecognizer<Network>(network: SequenceNetwork<Network>): Sp
     for (const [name, [value, least]] of Object.entries({ ...whole, ...hidden })) {
       if (!(Number.isInteger(value) && value >= least)) throw misfit(name, `a whole number from ${least}`, value);
     }
+    if (!(augment.warp >= 0 && augment.warp < 1)) throw misfit("augment.warp", "a part from 0 to below 1", augment.warp);
     if (!(augment.fraction >= 0 && augment.fraction <= 1))
       throw misfit("augment.fraction", "a part from 0 to 1", augment.fraction);
   };
@@ -119,7 +127,9 @@ export function speechRecognizer<Network>(network: SequenceNetwork<Network>): Sp
     forward,
     loss(config, params, sounds, said, options) {
       const { logits, lengths } = forward(config, params, sounds, options);
-      return ctcLoss(logits, { ...said, lengths });
+      const losses = ctcLosses(logits, { ...said, lengths });
+      const each = div(losses, cast(maximum(said.labelLengths, 1), "float32")); // [B]
+      return said.weights ? div(sum(mul(each, said.weights)), maximum(sum(said.weights), 1e-6)) : mean(each);
     },
   };
 }

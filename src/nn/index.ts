@@ -40,6 +40,7 @@ export {
   type TagScores,
 } from "./crf.ts";
 export { type CtcOptions, type CtcTargets, ctcLoss, ctcLosses } from "./ctc.ts";
+export { type AlignedLabel, ctcAlign } from "./ctc-alignment.ts";
 export {
   type BeamSearchOptions as CtcBeamSearchOptions,
   type BestPath,

@@ -1,12 +1,30 @@
 /**
  * SpecAugment (Park et al. 2019): hides some bands and some stretches of time of a spectrogram, so that a recogniser learns to do
- * without them. The paper's time warping is left out: it helped least of the three, and cost most.
+ * without them. The paper's time warping is left out: it helped least of the three, and cost most. Bands may be stretched instead,
+ * so that voices sound like others.
  *
  * Legend: B sounds, T frames, F bands, M masks.
  */
 import { type TracedKey, uniform } from "../core/random.ts";
 import { ShapeError, type Tensor, typeName } from "../core/tensor.ts";
-import { add, and, arange, cast, floor, less, lessEqual, max, minimum, mul, reshape, slice, sub } from "../ops/index.ts";
+import {
+  abs,
+  add,
+  and,
+  arange,
+  cast,
+  floor,
+  less,
+  lessEqual,
+  matmul,
+  max,
+  maximum,
+  minimum,
+  mul,
+  reshape,
+  slice,
+  sub,
+} from "../ops/index.ts";
 
 export interface SpecAugmentOptions {
   /** How many stretches of bands are hidden, each from 0 to `bands` wide. */
@@ -16,10 +34,19 @@ export interface SpecAugmentOptions {
   readonly timeMasks: number;
   readonly frames: number;
   readonly fraction: number;
+  /** Bands are stretched or squeezed by up to this part, as by vocal tracts of other lengths (Jaitly & Hinton 2013); 0 for not. */
+  readonly warp: number;
 }
 
 /** The paper's LibriSpeech double policy. */
-export const specAugmentDefaults: SpecAugmentOptions = { frequencyMasks: 2, bands: 27, timeMasks: 2, frames: 100, fraction: 0.2 };
+export const specAugmentDefaults: SpecAugmentOptions = {
+  frequencyMasks: 2,
+  bands: 27,
+  timeMasks: 2,
+  frames: 100,
+  fraction: 0.2,
+  warp: 0,
+};
 
 /**
  * Sets masked places to 0, which is the mean where features are normalised. Without a key (evaluation) it does nothing.
@@ -32,7 +59,7 @@ export const specAugmentDefaults: SpecAugmentOptions = { frequencyMasks: 2, band
 export function specAugment(
   x: Tensor,
   lengths: Tensor,
-  { frequencyMasks, bands, timeMasks, frames, fraction }: SpecAugmentOptions,
+  { frequencyMasks, bands, timeMasks, frames, fraction, warp }: SpecAugmentOptions,
   key: TracedKey | undefined,
 ): Tensor {
   if (!key) return x;
@@ -43,7 +70,7 @@ export function specAugment(
       `expected x [B, T, F] and int32 lengths [B], got ${typeName(x)} and ${typeName(lengths)}`,
     );
   }
-  let y = x;
+  let y = warp > 0 ? warpBands(x, mul(sub(uniform(key.fold("warp"), [batch]), 0.5), 2 * warp)) : x;
   if (frequencyMasks > 0) {
     const kept = keep(width, width, Math.min(bands, width), uniform(key.fold("frequency"), [batch, frequencyMasks, 2]));
     y = mul(y, reshape(kept, [batch, 1, width]));
@@ -55,6 +82,19 @@ export function specAugment(
     y = mul(y, reshape(kept, [batch, time, 1]));
   }
   return y;
+}
+
+/**
+ * Stretches the axis of bands: band f becomes what lay at f (1 + s), between its two neighbours, or at the last band.
+ *
+ * @param stretch s of each sound, [B]
+ */
+function warpBands(x: Tensor, stretch: Tensor): Tensor {
+  const [batch, , width] = x.shape as [number, number, number];
+  const places = arange(width, "float32");
+  const from = minimum(mul(places, reshape(add(stretch, 1), [batch, 1])), width - 1); // [B, F]
+  const distance = sub(reshape(places, [width, 1]), reshape(from, [batch, 1, width])); // [B, F, F]
+  return matmul(x, maximum(sub(1, abs(distance)), 0)); // [B, T, F] × [B, F, F]
 }
 
 /**

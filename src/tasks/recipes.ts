@@ -16,6 +16,7 @@ import { retrieveRecipes } from "./recipes/retrieve.ts";
 import { rnnLanguageModel } from "./recipes/rnn-language-model.ts";
 import { tagRecipes } from "./recipes/tag.ts";
 import { summarizeRecipes, translateRecipes } from "./recipes/text-to-text.ts";
+import { transcribeRecipes } from "./recipes/transcribe.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 import { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
 import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
@@ -40,6 +41,7 @@ export const recipes: readonly Recipe[] = [
   ...tagRecipes,
   ...maskedLanguageModelRecipes,
   ...converseRecipes,
+  ...transcribeRecipes,
 ];
 
 /**

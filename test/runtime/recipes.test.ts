@@ -44,10 +44,8 @@ beforeAll(async () => {
     (_, i) => `${day(i)},${cell(i, 0)},${i === 50 ? "" : cell(i, 3)},${i % 2},${(i * 7) % 3}`,
   );
   writeFileSync(join(folder, "series.csv"), ["date,a,b,open,rain", ...rows].join("\n"));
-  const review = (i: number) => ({ text: line(i), label: i % 3 === 0 ? "wet" : "dry", place: i % 2 ? "sea" : "land" });
-  writeFileSync(join(folder, "reviews.jsonl"), Array.from({ length: 80 }, (_, i) => JSON.stringify(review(i))).join("\n"));
-  const records = (name: string, of: (i: number) => object) =>
-    writeFileSync(join(folder, name), Array.from({ length: 60 }, (_, i) => `${JSON.stringify(of(i))}\n`).join(""));
+  const records = (name: string, of: (i: number) => object, count = 60) =>
+    writeFileSync(join(folder, name), Array.from({ length: count }, (_, i) => `${JSON.stringify(of(i))}\n`).join(""));
   records("classes.jsonl", (i) => ({ text: `${i} ${line(i)}`, label: ["calm", "rough", "wild"][i % 3] }));
   records("names.jsonl", (i) => ({
     file: `${i % 12}.txt`,
@@ -62,12 +60,21 @@ beforeAll(async () => {
     speaker: i % 3 === 0 ? null : words[i % 3],
     level: `room ${i % 18}`,
   });
-  writeFileSync(join(folder, "dialogues.jsonl"), Array.from({ length: 36 }, (_, i) => JSON.stringify(turn(i))).join("\n"));
+  records("dialogues.jsonl", turn, 36);
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
     writeFileSync(join(folder, "sounds", `${i}.wav`), await encodeWav(tone, 4000));
   }
+  mkdirSync(join(folder, "speech"));
+  const spoken = ["path,text,speaker"];
+  for (let i = 0; i < 24; i++) {
+    // A pure tone says "e", a rising one "no".
+    const sound = Float32Array.from({ length: 2400 }, (_, t) => 0.5 * Math.sin((400 + 40 * i + (i % 2) * 0.1 * t) * (t / 4000)));
+    writeFileSync(join(folder, "speech", `${i}.wav`), await encodeWav(sound, 4000));
+    spoken.push(`${i}.wav,${i % 2 === 0 ? "E!" : "No."},voice ${Math.floor(i / 2) % 6}`);
+  }
+  writeFileSync(join(folder, "speech", "transcripts.csv"), spoken.join("\n"));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -83,16 +90,6 @@ interface Task {
 const often = { steps: 4, evaluateEvery: 2, checkpointEvery: 2, sampleEvery: 4, warmup: 0 };
 const ofPairs = { groupColumn: undefined, tokenizer: "character", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
 const shortTexts = { tokenizer: "byte", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
-const ofTexts = (data: string): Options => ({
-  ...often,
-  data: join(data, "reviews.jsonl"),
-  tokenizer: "character",
-  longest: 40,
-  batch: 4,
-  shapes: 3,
-  validation: 0.2,
-  test: 0.2,
-});
 const held = { validation: 0.2, test: 0.2, batch: 4, shapes: 2 };
 const text = { tokenizer: "byte", longest: 24 };
 const tagged = { tokensColumn: "words", weakTagsColumn: "types", groupColumn: "file", letterFeatures: 4, longest: 5 };
@@ -108,23 +105,9 @@ const tasks: Readonly<Record<string, Task>> = {
     evaluate: { beams: 2, limit: 6 },
   },
   summarize: {
-    train: (data) => ({ ...often, ...ofPairs, longestTarget: 80, data: join(data, "pairs.jsonl") }),
+    train: (data) => ({ ...often, ...ofPairs, data: join(data, "pairs.jsonl") }),
     sample: { numSamples: 1, beams: 2 },
     evaluate: { beams: 2, limit: 6 },
-  converse: {
-    train: (data) => ({
-      ...often,
-      data: join(data, "dialogues.jsonl"),
-      tokenizer: "byte",
-      batch: 4,
-      shapes: 1,
-      longest: 16,
-      longestReply: 8,
-      validation: 0.2,
-      test: 0.2,
-    }),
-    sample: { numSamples: 1 },
-    evaluate: { replies: 2 },
   },
   "generate-image": {
     train: () => ({ ...often, limit: 60, batch: 8, samplePictures: 4 }),
@@ -147,6 +130,61 @@ const tasks: Readonly<Record<string, Task>> = {
     }),
     sample: { seconds: 0.1 },
     evaluate: { clips: 2, seconds: 0.1 },
+  },
+  transcribe: {
+    train: (data) => ({
+      ...often,
+      data: join(data, "speech"),
+      groupBy: "speaker",
+      rate: 4000,
+      bands: 8,
+      batch: 4,
+      shapes: 2,
+      validation: 0.25,
+      test: 0.25,
+    }),
+    sample: { numSamples: 2, decoder: "beam", languageModel: "characters" },
+    evaluate: { languageModel: "words", languageModelOrder: 2 },
+    get questions() {
+      return [join(folder, "sounds", "0.wav"), { audio: join(folder, "speech", "0.wav") }];
+    },
+  },
+  classify: {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
+    questions: ["the sea", { text: "a whale" }],
+  },
+  sentiment: {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl"), accumulate: 2 }),
+    sample: { numSamples: 2 },
+    evaluate: { side: "validation" },
+  },
+  tag: {
+    train: (data) => ({ ...often, ...held, ...text, ...tagged, data: join(data, "names.jsonl") }),
+    sample: {},
+    evaluate: {},
+    questions: ["Captain Ahab saw it."],
+  },
+  "masked-language-model": {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
+  },
+  converse: {
+    train: (data) => ({
+      ...often,
+      data: join(data, "dialogues.jsonl"),
+      tokenizer: "byte",
+      batch: 4,
+      shapes: 1,
+      longest: 16,
+      longestReply: 8,
+      validation: 0.2,
+      test: 0.2,
+    }),
+    sample: { numSamples: 1 },
+    evaluate: { replies: 2 },
   },
   retrieve: {
     train: (data) => ({ ...often, ...shortTexts, data: join(data, "questions.jsonl"), hardNegatives: 1, groupColumn: "query" }),
@@ -182,56 +220,15 @@ const tasks: Readonly<Record<string, Task>> = {
     }),
     sample: { numSamples: 2, samples: 8 },
     evaluate: { samples: 8 },
-  classify: {
-    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
-    sample: {},
-    evaluate: {},
-  },
-  sentiment: {
-    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
-    sample: {},
-    evaluate: {},
-  },
-  tag: {
-    train: (data) => ({ ...often, ...held, ...text, ...tagged, data: join(data, "names.jsonl") }),
-    sample: {},
-    evaluate: {},
-  },
-  "masked-language-model": {
-    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
-    sample: {},
-    evaluate: {},
   },
 };
 
 const tinyTransformer = { layers: 1, heads: 2, width: 16, hidden: 16 };
 const tinyRecurrent = { layers: 1, width: 16 };
-  classify: { train: (data) => ({ ...ofTexts(data), labelColumn: "place" }), sample: { numSamples: 2 }, evaluate: {} },
-  sentiment: {
-    train: (data) => ({ ...ofTexts(data), accumulate: 2 }),
-    sample: { numSamples: 2 },
-    evaluate: { side: "validation" },
-  },
-};
-
-const recurrent = { layers: 1, width: 8 };
-const attentive = { layers: 1, heads: 2, width: 8, hidden: 8 };
 
 /** What keeps a family small, by recipe. */
 const small: Readonly<Record<string, Options>> = {
-  "transformer/translate": tinyTransformer,
-  "lstm/translate": tinyRecurrent,
-  "gru/translate": tinyRecurrent,
-  "rnn/translate": tinyRecurrent,
-  "transformer/summarize": tinyTransformer,
-  "lstm/summarize": tinyRecurrent,
-  "gru/summarize": tinyRecurrent,
-  "rnn/summarize": tinyRecurrent,
   "transformer/language-model": { layers: 1, heads: 2, width: 16 },
-  "transformer/converse": { layers: 1, heads: 2, width: 16, hidden: 16 },
-  "lstm/converse": { layers: 1, width: 16 },
-  "gru/converse": { layers: 1, width: 16 },
-  "rnn/converse": { layers: 1, width: 16 },
   "gan/generate-image": { generatorWidth: 4, discriminatorWidth: 4, latent: 3, averaging: 0.9 },
   "vae/generate-image": { filters: 4, hidden: 8, latent: 3 },
   "wavenet/generate-audio": {},
@@ -244,26 +241,21 @@ const small: Readonly<Record<string, Options>> = {
   "gru/forecast": { layers: 1, width: 8, distribution: "quantiles" },
   "rnn/forecast": { layers: 1, width: 8, distribution: "gaussian", scaling: "mean", seriesEmbedding: false },
   "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
-  "transformer/retrieve": { layers: 1, heads: 2, width: 16, hidden: 16 },
-  "lstm/retrieve": { layers: 1, width: 16 },
-  "gru/retrieve": { layers: 1, width: 16 },
-  "rnn/retrieve": { layers: 1, width: 16 },
-  "transformer/answer": { layers: 1, heads: 2, width: 16, hidden: 16 },
-  "lstm/answer": { layers: 1, width: 16 },
-  "gru/answer": { layers: 1, width: 16 },
-  "rnn/answer": { layers: 1, width: 16 },
-  "transformer/classify": attentive,
-  "lstm/classify": recurrent,
-  "gru/classify": recurrent,
-  "rnn/classify": recurrent,
-  "transformer/sentiment": attentive,
-  "lstm/sentiment": recurrent,
-  "gru/sentiment": recurrent,
-  "rnn/sentiment": recurrent,
   ...Object.fromEntries(
-    ["classify", "sentiment", "tag", "masked-language-model"].flatMap((task) => [
-      [`transformer/${task}`, { layers: 1, heads: 2, width: 16, hidden: 16 }],
-      ...["lstm", "gru", "rnn"].map((family) => [`${family}/${task}`, { layers: 1, width: 16 }]),
+    [
+      "translate",
+      "summarize",
+      "transcribe",
+      "retrieve",
+      "answer",
+      "classify",
+      "sentiment",
+      "tag",
+      "masked-language-model",
+      "converse",
+    ].flatMap((task) => [
+      [`transformer/${task}`, tinyTransformer],
+      ...["lstm", "gru", "rnn"].map((family) => [`${family}/${task}`, tinyRecurrent]),
     ]),
   ),
 };

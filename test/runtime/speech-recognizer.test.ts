@@ -4,8 +4,10 @@
  */
 import { describe, expect, test } from "vitest";
 import { type Tensor, type TracedKey, valueAndGrad } from "../../src/core/index.ts";
+import { gruNetwork, lstmNetwork, rnnNetwork } from "../../src/models/recurrent-network.ts";
 import type { SequenceNetwork } from "../../src/models/sequence-network.ts";
-import { type SpeechRecognizerParams, speechRecognizer } from "../../src/models/speech-recognizer.ts";
+import { type Said, type SpeechRecognizerParams, speechRecognizer } from "../../src/models/speech-recognizer.ts";
+import { transformerNetwork } from "../../src/models/transformer-network.ts";
 import { type Crf, crfDecode, crfLosses, crfMarginals } from "../../src/nn/crf.ts";
 import { bestPath } from "../../src/nn/ctc-decoding.ts";
 import { initLinear, type Linear, linear } from "../../src/nn/linear.ts";
@@ -168,6 +170,64 @@ test("sounds are learnt by heart, and padding has no influence on what is heard"
   expect(Math.abs(Number(again.data[0]) - Number(logits.data[0]))).toBeLessThan(1e-5);
 });
 
+describe.each<SequenceNetwork<never>>([transformerNetwork, lstmNetwork, gruNetwork, rnnNetwork] as never)("$name", (network) => {
+  const own = speechRecognizer(network);
+  const small = {
+    ...(network.defaults as object),
+    layers: 1,
+    width: 16,
+    dropout: 0,
+    ...(network.name === "transformer" && { heads: 2, hidden: 32 }),
+  };
+  const whole = { ...config, network: small as never };
+
+  test("learns sounds by heart; rows without weight change nothing", async () => {
+    const optimizer = adamw({ weightDecay: 0 });
+    const from = own.init(whole, key(3)) as unknown as Tree<NdArray>;
+    let state: ObjectiveState = { params: from, optimizer: optimizer.init(from) };
+    // The last sound says something else, and does not count.
+    const said = { ...batch.said, weights: ndarray("float32", [B], [1, 1, 0]) };
+    const weighted = { sounds: batch.sounds, said };
+    const step = await compileStep<typeof weighted>(
+      {
+        name: "model",
+        loss: (params, data) => {
+          const { sounds, said: counted } = data as unknown as { sounds: Batch<Tensor>["sounds"]; said: Said };
+          return { loss: own.loss(whole, paramsOf(params as Tree<Tensor>), sounds, counted) };
+        },
+        optimizer,
+        learningRate: () => 0.01,
+      },
+      state,
+      {},
+      weighted,
+      { accumulate: 1, averaging: 0, compile: { device: "cpu" } },
+    );
+    const other = { ...weighted, said: { ...said, labels: ndarray("int32", [B, U], [1, 2, 2, 3, 4, 1, 0, 0, 2, 0, 0, 0]) } };
+    const first = await step.run(state, {}, weighted, { step: 1, key: key(0) });
+    const loss = first.report.loss;
+    state = first.state;
+    for (let i = 2; i <= 200; i++) {
+      const { state: next, report } = await step.run(state, {}, i % 2 === 0 ? weighted : other, { step: i, key: key(0) });
+      state = next;
+      if (i === 200) expect(report.loss).toBeLessThan(0.05);
+    }
+    expect(loss).toBeGreaterThan(1);
+    await step.dispose();
+    const forward = (params: Tree<Tensor>, sounds: Batch<Tensor>["sounds"]) => own.forward(whole, paramsOf(params), sounds);
+    const [logits, lengths] = (await once("cpu", forward, state.params, batch.sounds)) as [NdArray, NdArray];
+    const [frames, classes] = logits.shape.slice(1) as [number, number];
+    const heard = [0, 1].map((b) => {
+      const rows = logits.data.slice(b * frames * classes, (b + 1) * frames * classes) as Float32Array;
+      return bestPath(rows, { classes, frames: Number(lengths.data[b]) }).labels;
+    });
+    expect(heard).toEqual([
+      [1, 2, 2, 3],
+      [4, 1],
+    ]);
+  });
+});
+
 test("a key hides features, the same ones for the same key", async () => {
   const loss = (params: Tree<Tensor>, { sounds, said }: Batch<Tensor>, from?: TracedKey) =>
     model.loss(config, paramsOf(params), sounds, said, from && { key: from });
@@ -188,4 +248,5 @@ test("configs that do not fit are named", () => {
     /expected augment.fraction to be a part/,
   );
   expect(() => model.check({ ...config, augment: { ...config.augment, timeMasks: -1 } })).toThrow(/augment.timeMasks/);
+  expect(() => model.check({ ...config, augment: { ...config.augment, warp: 1 } })).toThrow(/expected augment.warp to be a part/);
 });

@@ -65,11 +65,20 @@ export async function readPlaced(
 }
 
 function sideOf(record: DataRecord, column: string): Side {
-  const said = textIn(record, column, "--split-column").trim().toLowerCase();
+  return sideNamed(textIn(record, column, "--split-column"), column, record.place);
+}
+
+/**
+ * The side that a column of the data names.
+ *
+ * @throws HeptagenError `data/split`
+ */
+export function sideNamed(text: string, column: string, place: string): Side {
+  const said = text.trim().toLowerCase();
   const side = said === "dev" || said === "valid" || said === "val" ? "validation" : sides.find((one) => one === said);
   if (side) return side;
   const near = nearest(said, sides);
-  throw new HeptagenError("data/split", `${record.place}: expected train, validation or test in "${column}", got "${said}"`, {
+  throw new HeptagenError("data/split", `${place}: expected train, validation or test in "${column}", got "${said}"`, {
     next: near ? `Did it mean "${near}"?` : "Name another column with --split-column.",
   });
 }

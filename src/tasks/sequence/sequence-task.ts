@@ -57,9 +57,10 @@ export interface SequenceTask<Given extends object, Raw, Facts, Example, Batch> 
   /**
    * Reads examples, those of the training's options or of an evaluation's.
    *
+   * @param note takes what a user should know about what was read
    * @throws HeptagenError `data/…` with file and line
    */
-  read(options: Given): Promise<readonly Raw[]>;
+  read(options: Given, note?: (message: string) => void): Promise<readonly Raw[]>;
   /** The example as text, place apart: what its fingerprint is made of. */
   identify(raw: Raw): string;
   /** @throws HeptagenError `data/…` when a side has nothing in it */
@@ -69,7 +70,7 @@ export interface SequenceTask<Given extends object, Raw, Facts, Example, Batch> 
   /** @throws HeptagenError `data/…` with file and line: an unknown label, a text of nothing */
   encode(raw: Raw, assets: Assets<Facts>, options: Given): Example;
   /** A line of what `predict` is given, as an example without an answer. `place` is for errors. */
-  input(value: unknown, place: string, options: Given): Raw;
+  input(value: unknown, place: string, options: Given): Raw | Promise<Raw>;
   /** For people: what is learnt from what. */
   describe(sides: Sides<Example>, assets: Assets<Facts>, options: Given): Readonly<Record<string, string>>;
   /** What measures are called, by key. */

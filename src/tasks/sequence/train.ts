@@ -36,7 +36,7 @@ export async function trainRun<Config, Given extends object, Raw, Facts, Example
 ): Promise<TrainResult> {
   const { task, backbone, name } = joined;
   const config = networkConfig(joined, options as Options); // checked before anything is written
-  const { sides, fingerprint } = await readSides(task, options);
+  const { sides, fingerprint } = await readSides(task, options, (message) => context.onEvent?.({ kind: "note", message }));
   const assets = await task.learn(sides.train, options, origin?.tokenizer);
   task.model({ network: backbone.network, config, assets, options }); // checked too
   const encoded = encodeSides(task, sides, assets, options);
@@ -102,8 +102,9 @@ export function checkUnchanged(got: string, expected: unknown, folder: string): 
 export async function readSides<Given extends object, Raw>(
   task: Pick<SequenceTask<Given, Raw, unknown, unknown, unknown>, "read" | "split" | "identify">,
   options: Given,
+  note?: (message: string) => void,
 ): Promise<{ readonly sides: Sides<Raw>; readonly fingerprint: string }> {
-  const raws = await task.read(options);
+  const raws = await task.read(options, note);
   return { sides: await task.split(raws, options), fingerprint: await sha256(raws.map((raw) => task.identify(raw))) };
 }
 

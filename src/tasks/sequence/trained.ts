@@ -77,7 +77,9 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
       const raws =
         asked.data === undefined
           ? await ownSide(asked.side as Side | undefined)
-          : await task.read({ ...withoutOwnData(options), ...withoutNothing(asked) });
+          : await task.read({ ...withoutOwnData(options), ...withoutNothing(asked) }, (message) =>
+              context.onEvent?.({ kind: "note", message }),
+            );
       return use.evaluate(params, encode(raws), {
         ...context,
         options: asked,
@@ -95,7 +97,7 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
     async *predict(inputs, given) {
       const asked = parseOptions("predict", task.abilities.predict, given) as Options;
       for await (const some of inChunks(inputs)) {
-        const raws = some.map(({ value, place }) => task.input(value, place, options));
+        const raws = await Promise.all(some.map(({ value, place }) => task.input(value, place, options)));
         yield* await use.predict(params, encode(raws), asked);
       }
     },

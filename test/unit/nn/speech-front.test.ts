@@ -130,6 +130,43 @@ describe("SpecAugment", () => {
     expect(seen[2]?.size).toBe(6);
   });
 
+  test("stretches bands: each becomes what lay elsewhere, between two neighbours, the same at all times", () => {
+    const [x, n] = [input({ shape: [B, T, F], dtype: "float32" }), input({ shape: [B], dtype: "int32" })];
+    const options = { ...specAugmentDefaults, frequencyMasks: 0, timeMasks: 0, warp: 0.3 };
+    const y = specAugment(x, n, options, new TracedKey(0));
+    // Every band holds its own number, so that the result tells where it came from.
+    const ramp = float(
+      [B, T, F],
+      Array.from({ length: B * T * F }, (_, i) => i % F),
+    );
+    let farthest = 0;
+    const stretches = keys.slice(0, 20).flatMap((from) => {
+      const [result] = evaluate(
+        [y],
+        new Map([
+          [x, ramp],
+          [n, whole([B], lengths)],
+        ]),
+        new Map([[0, from]]),
+      );
+      const data = [...(result?.data ?? [])] as number[];
+      return lengths.map((_, b) => {
+        const rows = Array.from({ length: T }, (_, t) => data.slice((b * T + t) * F, (b * T + t + 1) * F));
+        const stretch = (rows[0]?.[3] as number) / 3 - 1;
+        rows.forEach((row) => {
+          row.forEach((value, f) => {
+            farthest = Math.max(farthest, Math.abs(value - Math.min(F - 1, f * (1 + stretch))));
+          });
+        });
+        return stretch;
+      });
+    });
+    expect(farthest).toBeLessThan(1e-5);
+    expect(Math.max(...stretches.map(Math.abs))).toBeLessThanOrEqual(0.3);
+    expect(Math.max(...stretches)).toBeGreaterThan(0.2);
+    expect(Math.min(...stretches)).toBeLessThan(-0.2);
+  });
+
   test("the same key hides the same, another and other sounds differ, and without a key nothing is hidden", () => {
     expect(hidden({}, key(4))).toEqual(hidden({}, key(4)));
     expect(hidden({}, key(4))).not.toEqual(hidden({}, key(5)));
