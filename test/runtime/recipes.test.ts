@@ -105,7 +105,7 @@ const tasks: Readonly<Record<string, Task>> = {
     evaluate: { beams: 2, limit: 6 },
   },
   summarize: {
-    train: (data) => ({ ...often, ...ofPairs, data: join(data, "pairs.jsonl") }),
+    train: (data) => ({ ...often, ...ofPairs, data: join(data, "pairs.jsonl"), longestSource: 160, longestTarget: 96 }),
     sample: { numSamples: 1, beams: 2 },
     evaluate: { beams: 2, limit: 6 },
   },
