@@ -21,7 +21,7 @@ const base: Options = {
   batch: 64,
   shapes: 24,
   accumulate: 1,
-  steps: 6000,
+  steps: 4000,
   optimizer: "adamw",
   learningRate: 1e-3,
   finalLearningRate: 1e-5,
