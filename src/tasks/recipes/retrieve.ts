@@ -19,7 +19,7 @@ const base: Options = {
   batch: 128,
   shapes: 12,
   accumulate: 1,
-  steps: 1200,
+  steps: 900,
   optimizer: "adamw",
   learningRate: 2e-3,
   finalLearningRate: 1e-5,
