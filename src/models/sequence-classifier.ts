@@ -104,9 +104,12 @@ export function forward<Config>(
       ? encoded.summary
       : pooling === "mean-max"
         ? meanAndLargest(encoded)
-        : concat([encoded.summary, meanVector(x, lengths)], 1);
+        : concat([mul(encoded.summary, wordsFirst), meanVector(x, lengths)], 1);
   return linear(params.head, dropout(summary, rate, key?.fold("summary")));
 }
+
+/** How much a summary counts beside the mean of the words' vectors: these are learnt first, and from few texts they generalise better. */
+const wordsFirst = 0.1;
 
 /** Which places count, [B, T, 1]. */
 function places(lengths: Tensor, [batch, count]: readonly number[]): Tensor {

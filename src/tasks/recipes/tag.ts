@@ -22,7 +22,7 @@ const base: Options = {
   batch: 32,
   shapes: 8,
   accumulate: 1,
-  steps: 3000,
+  steps: 1500,
   optimizer: "adamw",
   learningRate: 2e-3,
   finalLearningRate: 1e-5,
