@@ -133,8 +133,8 @@ export function forward<Config>(
 }
 
 export interface LossOptions {
-  /** Part of the examples whose emotion, and part of those whose speaker, is hidden. */
-  readonly hide: number;
+  /** Part of the examples whose emotion is hidden, and part of those whose speaker is. */
+  readonly hide: { readonly emotion: number; readonly speaker: number };
   readonly labelSmoothing: number;
   /** What the guess of the emotion counts beside the reply. */
   readonly detection: number;
@@ -148,13 +148,14 @@ export function conversationLoss<Config>(
   batch: Answered,
   { hide, labelSmoothing, detection, key }: LossOptions,
 ): Tensor {
-  const hiding = (ids: Tensor, hidden: number, name: string): Tensor => {
+  const hiding = (name: "emotion" | "speaker", hidden: number): Tensor => {
+    const [ids, rate] = [batch[name], hide[name]];
     const none = full(ids.shape, hidden, "int32");
-    if (hide === 0) return ids;
-    return hide >= 1 ? none : where(bernoulli(key.fold(name), hide, ids.shape), none, ids);
+    if (rate === 0) return ids;
+    return rate >= 1 ? none : where(bernoulli(key.fold(`hide ${name}`), rate, ids.shape), none, ids);
   };
-  const emotion = hiding(batch.emotion, model.emotions, "hide emotion");
-  const speaker = hiding(batch.speaker, model.speakers, "hide speaker");
+  const emotion = hiding("emotion", model.emotions);
+  const speaker = hiding("speaker", model.speakers);
   const { logits, detected } = forward(model, params, { ...batch, emotion, speaker }, { key });
   const words = crossEntropies(logits, batch.written, { labelSmoothing });
   const guesses = crossEntropies(detected, batch.emotion, { ignoreIndex: model.emotions });

@@ -50,7 +50,7 @@ describe("conversation", () => {
     weights: tensor("weights"),
   };
   const loss = (params: ConversationParams, given: Answered, random: TracedKey) =>
-    conversationLoss(model, params, given, { ...facts, hide: 0, key: random });
+    conversationLoss(model, params, given, { ...facts, hide: { emotion: 0, speaker: 0 }, key: random });
 
   test.each(["cpu", "wasm"] as const)("logits, emotions, attention, loss and gradients on %s", async (device) => {
     const step = (params: ConversationParams, given: Answered, random: TracedKey) => {

@@ -75,7 +75,7 @@ export const converseTask: SequenceTask<TrainingOptions, RawReply, ConverseFacts
       init: (key) => init(model, key) as unknown as Tree<NdArray>,
       loss(params, batch, key) {
         const { labelSmoothing, detection, condition } = options;
-        const hide = condition ? options.hide : 1;
+        const hide = { emotion: condition ? options.hide : 1, speaker: options.hide };
         return {
           loss: conversationLoss(model, params as unknown as ConversationParams, batch, { hide, labelSmoothing, detection, key }),
         };

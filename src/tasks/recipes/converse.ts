@@ -9,7 +9,7 @@ const base: Options = {
   contextColumn: "context",
   replyColumn: "reply",
   tokenizer: "bpe",
-  vocabulary: 1000,
+  vocabulary: 2000,
   turns: 3,
   longest: 96,
   longestReply: 40,
@@ -22,13 +22,13 @@ const base: Options = {
   validation: 0.1,
   test: 0.1,
   batch: 32,
-  shapes: 12,
+  shapes: 5,
   accumulate: 1,
-  steps: 800,
+  steps: 700,
   optimizer: "adamw",
-  learningRate: 1e-3,
+  learningRate: 2e-3,
   finalLearningRate: 1e-5,
-  warmup: 80,
+  warmup: 70,
   schedule: "cosine",
   beta1: 0.9,
   beta2: 0.98,
@@ -47,8 +47,8 @@ const recurrent: Options = { layers: 1, width: 128, dropout: 0.4 };
 /** What each network starts from. */
 const networks = [
   [transformerSequence, "Transformer", { layers: 2, heads: 4, width: 128, hidden: 512, dropout: 0.3 }],
-  [lstmSequence, "LSTM", { ...recurrent, learningRate: 2e-3 }],
-  [gruSequence, "GRU", { ...recurrent, learningRate: 2e-3 }],
+  [lstmSequence, "LSTM", { ...recurrent, learningRate: 4e-3 }],
+  [gruSequence, "GRU", { ...recurrent, learningRate: 4e-3 }],
   [rnnSequence, "RNN", { ...recurrent, activation: "tanh" }],
 ] as const;
 
