@@ -81,11 +81,15 @@ export const transcribeTask: SequenceTask<TrainingOptions, RawSpeech, SpeechFact
       }),
       batches(examples, key) {
         const spelt = examples.map((example) => ({ ...example, labels: knownLabels(example) }));
+        /** Most characters of a sound of at most so many frames: every batch of a shape has room for them. */
+        const charactersIn = (frames: number) =>
+          spelt.reduce((most, { sound, labels }) => (sound.rows <= frames ? Math.max(most, labels.length) : most), 1);
         return bucketed(spelt, key, {
           ...options,
-          lengthsOf: ({ sound, labels }) => [sound.rows, labels.length],
-          collate(some, [length, longest = 1], counted) {
+          lengthsOf: ({ sound }) => [sound.rows],
+          collate(some, [length], counted) {
             const rows = some.length;
+            const longest = charactersIn(length as number);
             const labels = new Int32Array(rows * longest);
             some.forEach((one, b) => {
               labels.set(one.labels, b * longest);
