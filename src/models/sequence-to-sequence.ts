@@ -12,7 +12,6 @@
 import { ShapeError, type Tensor, type TracedKey } from "../core/index.ts";
 import {
   beamSearch,
-  crossEntropies,
   type Embedding,
   embedding,
   initEmbedding,
@@ -29,6 +28,7 @@ import {
   div,
   equal,
   exp,
+  gather,
   log,
   logSoftmax,
   matmul,
@@ -159,25 +159,28 @@ export function tokenLosses<Config>(
   { labelSmoothing = 0, ...options }: ReadOptions & { readonly labelSmoothing?: number } = {},
 ): { readonly losses: Tensor; readonly counted: Tensor } {
   const { read, y, states, attention } = decoded(model, params, teaching, options);
-  const logits = logitsOf(params, states); // [B, U, V]
-  if (!params.gate) {
-    const { losses, counted } = crossEntropies(logits, targets, { labelSmoothing });
-    return { losses: reshape(losses, targets.shape), counted: reshape(counted, targets.shape) };
-  }
-  const looked = looking(attention); // [B, U, T]
   const [batch, places] = targets.shape as [number, number];
   const ignored = equal(targets, -1);
-  const wanted = reshape(where(ignored, 0, targets), [batch, places, 1]);
-  const logs = logSoftmax(logits);
-  const g = gateOf(params.gate, read, { attention: looked, states, y });
-  const same = cast(equal(reshape(teaching.source, [batch, 1, -1]), wanted), "float32"); // [B, U, T]
-  const copied = sum(mul(looked, same), -1, { keepDims: true }); // [B, U, 1]
-  const known = exp(takeAlongAxis(logs, wanted));
-  const chosen = log(add(add(mul(g, known), mul(sub(1, g), copied)), tiny));
-  const smooth =
-    labelSmoothing === 0 ? chosen : add(mul(chosen, 1 - labelSmoothing), mul(mean(logs, -1, { keepDims: true }), labelSmoothing));
+  const wanted = where(ignored, 0, targets);
+  const known = takeAlongAxis(logSoftmax(logitsOf(params, states)), reshape(wanted, [batch, places, 1])); // [B, U, 1]
+  let chosen = known;
+  if (params.gate) {
+    const looked = looking(attention); // [B, U, T]
+    const g = gateOf(params.gate, read, { attention: looked, states, y });
+    const same = cast(equal(reshape(teaching.source, [batch, 1, -1]), reshape(wanted, [batch, places, 1])), "float32");
+    const copied = sum(mul(looked, same), -1, { keepDims: true }); // [B, U, 1]
+    chosen = log(add(add(mul(g, exp(known)), mul(sub(1, g), copied)), tiny));
+  }
+  if (labelSmoothing > 0) {
+    // The mean of all log-probabilities, without another look at them: the mean logit, less what normalises logits.
+    const { weight } = params.tokens;
+    const meanLogit = add(matmul(states, reshape(mean(weight, 0), [-1, 1])), mean(params.bias)); // [B, U, 1]
+    const own = add(sum(mul(states, gather(weight, wanted)), -1), gather(params.bias, wanted)); // [B, U]
+    const average = add(sub(meanLogit, reshape(own, known.shape)), known);
+    chosen = add(mul(chosen, 1 - labelSmoothing), mul(average, labelSmoothing));
+  }
   const counted = cast(not(ignored), "float32"); // [B, U]
-  return { losses: mul(neg(reshape(smooth, [batch, places])), counted), counted };
+  return { losses: mul(neg(reshape(chosen, [batch, places])), counted), counted };
 }
 
 /** Mean loss of the tokens that count; see `tokenLosses`. */
