@@ -50,10 +50,10 @@ describe("masked language model", () => {
   it("gives as many guesses as there are markers, and the text with the best of them", async () => {
     const [one] = await answers(guesser, ["The [MASK] swims."], { top: 3 });
     const [two] = await answers(guesser, [{ text: "_ and _" }], { marker: "_", top: 2 });
-    const masks = one?.masks as { token: string; probability: number }[][];
+    const masks = (one as Options).masks as { token: string; probability: number }[][];
     expect(masks.map(({ length }) => length)).toEqual([3]);
     expect(one?.filled).toBe(`The${masks[0]?.[0]?.token} swims.`);
-    expect((two?.masks as unknown[]).length).toBe(2);
+    expect(((two as Options).masks as unknown[]).length).toBe(2);
   });
 
   it("says where a text has no marker", async () => {
@@ -92,8 +92,8 @@ describe("tagger", () => {
   it("reads sentences that are longer than it reads at once", async () => {
     const words = Array.from({ length: 5 }, () => ["Captain", "Ahab7", "left", "Oslo", "."]).flat();
     const [found] = await answers(tagger, [{ tokens: words }], { tags: true });
-    expect((found?.tags as string[]).length).toBe(25);
-    expect((found?.spans as { end: number }[]).at(-1)?.end).toBe(24);
+    expect(((found as Options).tags as string[]).length).toBe(25);
+    expect(((found as Options).spans as { end: number }[]).at(-1)?.end).toBe(24);
   });
 
   it("refuses tags that it does not know, with file and line", async () => {
