@@ -96,7 +96,7 @@ export const sentimentRecipes = recipesOf("sentiment", "tells how the writer of 
 export const classifyRecipes = recipesOf("classify", "tells which of some classes a text belongs to", {
   sections: {
     summary: "the sections of Debian by the descriptions of their packages",
-    options: { data: "debian-sections", groupColumn: "package", test: 0.1, validation: 0.05, longest: 64 },
+    options: { data: "debian-sections", groupColumn: "package", test: 0.1, validation: 0.05, longest: 64, steps: 2000 },
     own: { transformer: { hidden: 128 } },
   },
 });
