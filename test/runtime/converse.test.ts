@@ -111,14 +111,17 @@ describe.each([
     const keys = (await model.evaluate({ side: "train", replies: 2 })).map(({ key }) => key);
     expect(keys).toContain("perplexity");
     expect(keys).not.toContain("emotionAccuracy");
+    await expect(emotionLabeller({ emotionRun: out })).rejects.toMatchObject({ code: "options/value" }); // it classifies nothing
   });
 });
 
-it("takes the classes of a classifier for emotions, and refuses other runs", async () => {
+it("takes the classes of a classifier for emotions", async () => {
   const data = join(folder, "texts.jsonl");
-  const text = (i: number) =>
-    JSON.stringify({ text: i % 2 ? `yes ${places[i % 6]}` : `bah ${places[i % 5]}`, label: i % 2 ? "glad" : "cross" });
-  writeFileSync(data, Array.from({ length: 32 }, (_, i) => text(i)).join("\n"));
+  const text = (i: number) => {
+    const glad = Math.floor(i / 6) % 2 === 1; // each place in each mood
+    return JSON.stringify({ text: `${glad ? "yes" : "bah"} ${places[i % 6]}`, label: glad ? "glad" : "cross" });
+  };
+  writeFileSync(data, Array.from({ length: 48 }, (_, i) => text(i)).join("\n"));
   const out = join(folder, "moods");
   const { dropout, longestReply: _, outputDropout: __, ...rest } = small;
   const given = { ...rest, data, testData: undefined, validation: 0, layers: 1, width: 32, dropout, headDropout: 0 };
@@ -126,5 +129,4 @@ it("takes the classes of a classifier for emotions, and refuses other runs", asy
   const labeller = await emotionLabeller({ emotionRun: out });
   expect(labeller?.emotions).toEqual(["cross", "glad"]);
   expect(await labeller?.label(["yes ship", "bah reef"])).toEqual(["glad", "cross"]);
-  await expect(emotionLabeller({ emotionRun: join(folder, "lstm/converse") })).rejects.toMatchObject({ code: "options/value" });
 });

@@ -35,6 +35,7 @@ import { converseMeasureNames, useConversation } from "./use.ts";
 
 export const converseTask: SequenceTask<TrainingOptions, RawReply, ConverseFacts, ReplyExample, Answered<NdArray>> = {
   name: "converse",
+  reads: true,
   options: trainingOptions,
   abilities: { sample: sampleOptions, evaluate: evaluateOptions, inspect: inspectOptions, predict: predictOptions },
   read: readReplies,

@@ -42,7 +42,7 @@ const base: Options = {
   seed: 1,
 };
 
-const recurrent: Options = { layers: 1, width: 128, dropout: 0.4 };
+const recurrent: Options = { layers: 1, width: 128, dropout: 0.4, attention: "additive" };
 
 /** What each network starts from. */
 const networks = [
