@@ -81,7 +81,7 @@ export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
 export { type FoundData, findNamed, lastingSource } from "./named-data.node.ts";
 export { countNgrams, type NgramModel } from "./ngram.ts";
 export type { Fit } from "./picture-decoder.node.ts";
-export { type DataRecord, readParallel, readRecords, textIn } from "./records.node.ts";
+export { type DataRecord, readParallel, readRecords, textIn, textOrNothing } from "./records.node.ts";
 export { exactResampler } from "./resample.ts";
 export { readSeries, type SeriesOptions, seriesOf, type TimeSeries } from "./series.node.ts";
 export {

@@ -191,9 +191,20 @@ export async function readParallel(files: Readonly<Record<string, string>>): Pro
  *
  * @throws HeptagenError `data/column` for a column that is missing or holds no text, `data/empty-cell` where there is nothing
  */
-export function textIn({ values, place }: DataRecord, column: string, flag = "--column"): string {
+export function textIn(record: DataRecord, column: string, flag = "--column"): string {
+  const text = textOrNothing(record, column, flag);
+  if (text.trim() === "") throw emptyCell(record.place, column);
+  return text;
+}
+
+/**
+ * A record's text in a column that may be empty: then "".
+ *
+ * @throws HeptagenError `data/column`
+ */
+export function textOrNothing({ values, place }: DataRecord, column: string, flag = "--column"): string {
   const value = values[column];
-  if (value === null || (typeof value === "string" && value.trim() === "")) throw emptyCell(place, column);
+  if (value === null) return "";
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   throw columnError(place, column, Object.keys(values), value, flag);

@@ -1,5 +1,5 @@
 /** Questions with their answers and passages: read, checked, turned into tokens whose places in the text are known. */
-import { type DataRecord, type Tokenizer, textIn } from "../../data/index.ts";
+import { type DataRecord, type Tokenizer, textIn, textOrNothing } from "../../data/index.ts";
 import { placeKinds } from "../../models/span-reader.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import type { Passage } from "../sequence/corpus.ts";
@@ -24,7 +24,7 @@ export async function readQuestions(options: TrainingOptions): Promise<RawQuesti
   return (await readPlaced(options)).map((record) => {
     const { place, side, group } = record;
     const passage = textIn(record, options.passageColumn, "--passage-column");
-    const answer = textIn(record, options.answerColumn, "--answer-column").trim();
+    const answer = textOrNothing(record, options.answerColumn, "--answer-column").trim();
     return {
       question: textIn(record, options.questionColumn, "--question-column"),
       answers: answer === "" ? [] : answersIn(record, answer, options.answersColumn),

@@ -1,5 +1,5 @@
 /** Dialogues: contexts of some turns with their replies, read, checked, and turned into tokens and numbers. */
-import { type DataRecord, type Tokenizer, textIn } from "../../data/index.ts";
+import { type DataRecord, type Tokenizer, textIn, textOrNothing } from "../../data/index.ts";
 import { HeptagenError, nearest } from "../../util/errors.ts";
 import { type Placed, type PlacedRecord, readPlaced } from "../sequence/records.ts";
 import type { Assets } from "../sequence/sequence-task.ts";
@@ -51,7 +51,6 @@ export async function readReplies(options: TrainingOptions): Promise<RawReply[]>
   const { contextColumn, replyColumn, turnSeparator, speakerColumn, emotionColumn } = options;
   const raws = (await readPlaced(options)).map((record): RawReply => {
     const reply = textIn(record, replyColumn, "--reply-column");
-    if (reply.trim() === "") throw nothingSaid(`${record.place}: expected a reply in "${replyColumn}", got none`);
     return {
       context: turnsIn(record, contextColumn, turnSeparator),
       reply,
@@ -98,8 +97,8 @@ function turnsIn(record: DataRecord, column: string, separator: string | undefin
 }
 
 function optionalText(record: DataRecord, column: string | undefined, option: string): string | undefined {
-  if (column === undefined || (column in record.values && record.values[column] === null)) return undefined;
-  const text = textIn(record, column, option).trim();
+  if (column === undefined) return undefined;
+  const text = textOrNothing(record, column, option).trim();
   return text === "" ? undefined : text;
 }
 

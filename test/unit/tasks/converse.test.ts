@@ -89,7 +89,7 @@ describe("dialogues", () => {
     [{ context: [], reply: "a" }, {}, "data/empty", /bad\.jsonl:2: expected at least one turn/],
     [{ context: ["a", " "], reply: "a" }, {}, "data/empty", /bad\.jsonl:2/],
     [{ context: ["a", 3], reply: "a" }, {}, "data/column", /bad\.jsonl:2: expected turns that are texts.* got 3/],
-    [{ context: ["a"], reply: " " }, {}, "data/empty", /bad\.jsonl:2: expected a reply/],
+    [{ context: ["a"], reply: " " }, {}, "data/empty-cell", /bad\.jsonl:2 has nothing in "reply"/],
     [{ context: ["a"] }, {}, "data/column", /bad\.jsonl:2/],
     [{ context: ["a"], reply: "a" }, { emotionColumn: "mood" }, "data/column", /bad\.jsonl:2/],
   ] as const)("are refused with file and line: %j", async (line, more, code, message) => {
