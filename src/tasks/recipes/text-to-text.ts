@@ -39,17 +39,17 @@ const base: Options = {
   seed: 1,
 };
 
-const recurrent: Options = { layers: 2, width: 256, dropout: 0.2, attention: "additive" };
+const recurrent: Options = { layers: 2, width: 128, dropout: 0.2, attention: "additive" };
 
 /** What each network starts from. */
 const networks = [
-  [transformerSequence, "Transformer", { layers: 3, heads: 4, width: 256, hidden: 1024, dropout: 0.1 }],
+  [transformerSequence, "Transformer", { layers: 3, heads: 4, width: 128, hidden: 512, dropout: 0.1 }],
   [lstmSequence, "LSTM with attention", recurrent],
   [gruSequence, "GRU with attention", recurrent],
   [
     rnnSequence,
     "RNN without attention",
-    { ...recurrent, activation: "tanh", attention: "none", copy: false, learningRate: 5e-4 },
+    { ...recurrent, activation: "tanh", attention: "none", copy: false, learningRate: 1e-3 },
   ],
 ] as const;
 
@@ -74,7 +74,16 @@ function recipesOf(
 export const translateRecipes = recipesOf(translateTask as never, "translates sentences", {
   "debian-en-fr": {
     summary: "English to French: titles and sentences of Debian's descriptions, whole packages held out",
-    options: { data: "debian-en-fr", groupColumn: "group", bleu: "13a" },
+    options: {
+      data: "debian-en-fr",
+      groupColumn: "group",
+      bleu: "13a",
+      vocabulary: 4000,
+      batch: 32,
+      steps: 2500,
+      learningRate: 2e-3,
+      warmup: 200,
+    },
   },
   "debian-reference-en-zh": {
     summary: "English to Chinese: paragraphs of the Debian Reference",
