@@ -16,10 +16,11 @@ const layers = {
   models: model,
   data: ["util"],
   metrics: ["util", "runtime"],
+  baselines: ["util", "metrics"],
   train: training,
-  tasks: [...training, "onnx", "train"],
-  server: [...training, "onnx", "train", "tasks"],
-  cli: [...training, "onnx", "train", "tasks", "server"],
+  tasks: [...training, "onnx", "train", "baselines"],
+  server: [...training, "onnx", "train", "baselines", "tasks"],
+  cli: [...training, "onnx", "train", "baselines", "tasks", "server"],
 };
 
 /** Layers that may import Node's built-in modules; everywhere else only `*.node.ts` files may. */

@@ -4,6 +4,8 @@
  *
  * Their counterparts are in `peers/torch_families.py`.
  */
+import { calendarWidth, characterTokenizer } from "../src/data/index.ts";
+import { type ForecasterParams, loss as forecastLoss, init as initForecaster, type Windows } from "../src/models/forecaster.ts";
 import { init, type WaveNetParams, forward as waveNet } from "../src/models/wavenet.ts";
 import { categoricalLogProb } from "../src/nn/distributions.ts";
 import { crossEntropy } from "../src/nn/index.ts";
@@ -11,21 +13,27 @@ import { mean, neg } from "../src/ops/index.ts";
 import { schedule } from "../src/optim/index.ts";
 import type { Backbone } from "../src/tasks/backbone.ts";
 import { gruBackbone, lstmBackbone, rnnBackbone } from "../src/tasks/backbones/recurrent.ts";
+import { lstmSequence, type SequenceBackbone, transformerSequence } from "../src/tasks/backbones/sequence.ts";
 import { diffusionFamily } from "../src/tasks/families/diffusion.ts";
 import { ganFamily } from "../src/tasks/families/gan.ts";
 import { pixelCnnFamily } from "../src/tasks/families/pixelcnn.ts";
 import { vaeFamily } from "../src/tasks/families/vae.ts";
+import { forecastTask } from "../src/tasks/forecast/forecast.ts";
+import type { TrainingOptions as ForecastOptions } from "../src/tasks/forecast/options.ts";
 import { configure as configureWaveNet } from "../src/tasks/generate-audio/data.ts";
 import type { TrainingOptions as AudioOptions } from "../src/tasks/generate-audio/options.ts";
 import type { ImageFamily } from "../src/tasks/generate-image/image-family.ts";
 import { configure as configureImages } from "../src/tasks/generate-image/train.ts";
 import { type Options, presetOptions } from "../src/tasks/recipe.ts";
-import { recipes } from "../src/tasks/recipes.ts";
+import { findRecipe, recipes } from "../src/tasks/recipes.ts";
+import { networkConfig } from "../src/tasks/sequence/kept.ts";
 import { clipOf, optimizerOf, parameterCount } from "../src/tasks/training.ts";
+import type { TrainingOptions as SpeechOptions } from "../src/tasks/transcribe/options.ts";
+import { type SpeechBatch, transcribeTask } from "../src/tasks/transcribe/transcribe.ts";
 import { beginStates, othersOf } from "../src/train/states.ts";
 import { compileJointStep, type Objective } from "../src/train/step.ts";
 import { type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
-import { fillUniform, fold, key } from "../src/util/random.ts";
+import { fillNormal, fillUniform, fold, key } from "../src/util/random.ts";
 import type { Tree } from "../src/util/tree.ts";
 
 /** A preset made ready: what is trained, how, and a batch. */
@@ -137,7 +145,81 @@ function speech(): Preset {
   };
 }
 
+/** Forecasting of twenty stations, as the preset has it: two calendars, seven covariates, the level. */
+function forecast<Config>(backbone: SequenceBackbone<Config>): Preset {
+  const options = presetOptions(findRecipe(`${backbone.name}/forecast`), "chicago-ridership") as Options & ForecastOptions;
+  const { batch, context, horizon, lags, distribution, targets = [], knownCovariates, pastCovariates } = options;
+  const length = context + horizon;
+  const features = calendarWidth("day") + 2 * (knownCovariates.length + pastCovariates.length) + 2;
+  const config = networkConfig({ task: forecastTask, backbone }, options);
+  const model = { network: backbone.network, config, distribution, series: targets.length, lags, features };
+  const normal = (shape: readonly number[], seed: number) => {
+    const data = new Float32Array(sizeOf(shape));
+    fillNormal(key(seed), data);
+    return ndarray("float32", shape, data);
+  };
+  const known = [batch, length + Math.max(...lags)];
+  const objective: Objective<{ [Name in keyof Windows]: NdArray }> = {
+    name: "model",
+    ...settings(options),
+    loss: (params, windows, random) => ({
+      loss: forecastLoss(model, params as unknown as ForecasterParams, windows, { key: random }),
+    }),
+  };
+  return {
+    params: initForecaster(model, key(1)) as unknown as Tree<NdArray>,
+    objectives: [objective as unknown as Objective<never>],
+    batch: {
+      values: normal(known, 2),
+      observed: ndarray("float32", known, new Float32Array(sizeOf(known)).fill(1)),
+      features: normal([batch, length, features], 3),
+      series: ids([batch], targets.length, 7),
+      scale: ndarray("float32", [batch], new Float32Array(batch).fill(1)),
+    },
+    units: batch * length,
+  };
+}
+
+/** Spoken words of 64 frames and 5 letters, as the preset has them, with SpecAugment. */
+function transcribe<Config>(backbone: SequenceBackbone<Config>): Preset {
+  const options = presetOptions(findRecipe(`${backbone.name}/transcribe`), "words") as Options & SpeechOptions;
+  const { batch, bands } = options;
+  const [frames, letters] = [64, 5];
+  const config = networkConfig({ task: transcribeTask, backbone }, options);
+  const assets = { tokenizer: characterTokenizer("abcdefghijklmnopqrstuvwxyz"), facts: { mean: [], deviation: [], texts: {} } };
+  const model = transcribeTask.model({ network: backbone.network, config, assets, options });
+  const features = new Float32Array(batch * frames * bands);
+  fillNormal(key(2), features);
+  const all = (value: number) => ndarray("int32", [batch], new Int32Array(batch).fill(value));
+  const objective: Objective<SpeechBatch> = {
+    name: "model",
+    ...settings(options),
+    loss: (params, given, random, step) => model.loss(params, given as never, random, step),
+  };
+  return {
+    params: model.init(key(1)),
+    objectives: [objective as unknown as Objective<never>],
+    batch: {
+      sounds: { features: ndarray("float32", [batch, frames, bands], features), frames: all(frames) },
+      said: {
+        labels: ndarray(
+          "int32",
+          [batch, letters],
+          Int32Array.from({ length: batch * letters }, (_, i) => 1 + ((i * 7) % 26)),
+        ),
+        labelLengths: all(letters),
+        weights: ndarray("float32", [batch], new Float32Array(batch).fill(1)),
+      },
+    },
+    units: batch * frames,
+  };
+}
+
 export const presets = {
+  "chicago-lstm": () => forecast(lstmSequence),
+  "chicago-transformer": () => forecast(transformerSequence),
+  "words-lstm": () => transcribe(lstmSequence),
+  "words-transformer": () => transcribe(transformerSequence),
   "moby-rnn": () => recurrent(rnnBackbone, "moby-rnn"),
   "moby-gru": () => recurrent(gruBackbone, "moby-gru"),
   "moby-lstm": () => recurrent(lstmBackbone, "moby-lstm"),

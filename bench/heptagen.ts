@@ -21,6 +21,7 @@ import { type PresetName, presetStep, presets } from "./families.ts";
 import { type BuiltCase, serve } from "./peers/protocol.mjs";
 import { samplers } from "./samplers.ts";
 import { gradientsOnly, type Model, models, type Step, trainingStep } from "./steps.ts";
+import { translation, translationStep } from "./translation.ts";
 
 const { values: options } = parseArgs({ options: { threads: { type: "string", default: "2" } } });
 const threads = Number(options.threads);
@@ -100,6 +101,8 @@ const list: Record<string, () => BuiltCase | Promise<BuiltCase>> = {
   "nanogpt-cpu-gradients": () => gpt(models["nanogpt-cpu"], gradientsOnly),
   "generate-1000": () => generation(1000),
   ...samplers,
+  "translate-step": () => training(translationStep(threads)),
+  "translate-beam-4": () => translation(threads),
 };
 for (const [name, model] of Object.entries(models)) list[name] = () => gpt(model, trainingStep);
 for (const name of Object.keys(presets) as PresetName[]) list[name] = () => training(presetStep(name, threads));

@@ -3,6 +3,7 @@
  *
  *     npm run showcase                              everything; saves bench/results/showcase.{json,md} and pictures for the docs
  *     npm run showcase -- --only vae --only gan     rows whose name contains one of the words; the others keep what they had
+ *     npm run showcase -- --time                    no training: how long a step takes, for machines that were busy while training
  *
  * Further options: --runs <folder> for the runs (runs/showcase unless set; a run that is there goes on, a finished one is only measured
  * and drawn again). Fashion-MNIST must have been fetched (heptagen data get fashion-mnist). Everything takes an hour and a half.
@@ -11,7 +12,8 @@
  * the report checks.
  */
 import { execSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -21,7 +23,11 @@ import { findRecipe } from "../src/tasks/recipes.ts";
 import { describeMachine } from "./machine.ts";
 
 const { values: given } = parseArgs({
-  options: { only: { type: "string", multiple: true, default: [] }, runs: { type: "string", default: "runs/showcase" } },
+  options: {
+    only: { type: "string", multiple: true, default: [] },
+    runs: { type: "string", default: "runs/showcase" },
+    time: { type: "boolean", default: false },
+  },
 });
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const results = here("./results");
@@ -81,7 +87,10 @@ interface Shown {
   readonly command: string;
   readonly steps: number;
   readonly parameters: number;
+  /** From the first step to the last, with evaluations, samples and whatever else the machine did meanwhile. */
   readonly minutes: number;
+  /** Milliseconds of a step on a machine that does nothing else (`--time`). */
+  readonly stepTime?: number;
   readonly measures: readonly Measure[];
   readonly text?: string;
   readonly picture?: string;
@@ -140,6 +149,35 @@ async function show(name: string, row: Row): Promise<Shown> {
   };
 }
 
+/** Seconds of training from which the time of a step is told, and those before them that do not count. */
+const timed = { warm: 8, seconds: 30 };
+
+/** Milliseconds of a step: the median over half a minute of training that is then thrown away. */
+async function timeStep(row: Row): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), "heptagen-showcase-"));
+  const stop = new AbortController();
+  const times: number[] = [];
+  let [first, last] = [0, 0];
+  const onEvent = (event: TrainEvent): void => {
+    if (event.kind !== "step") return;
+    const now = performance.now();
+    first ||= now;
+    if (now - first > 1000 * timed.warm) times.push(now - last);
+    last = now;
+    if (now - first > 1000 * (timed.warm + timed.seconds)) stop.abort();
+  };
+  const options = { evaluateEvery: 1_000_000, sampleEvery: 0, checkpointEvery: 1_000_000 };
+  await findRecipe(row.recipe).train(options, { out: join(folder, "run"), preset: row.preset, onEvent, signal: stop.signal });
+  rmSync(folder, { recursive: true, force: true });
+  times.sort((a, b) => a - b);
+  return times[times.length >> 1] as number;
+}
+
+/** Minutes of training alone on the machine, where that was measured. */
+function minutesOf({ minutes, steps, stepTime }: Shown): number {
+  return stepTime === undefined ? minutes : Math.round((steps * stepTime) / 6000) / 10;
+}
+
 function toMarkdown(all: readonly Shown[]): string {
   const { processor, cores, node } = describeMachine();
   const cell = ({ measures }: Shown, key: string) => measures.find((measure) => measure.key === key)?.value.toPrecision(4) ?? "";
@@ -148,7 +186,8 @@ function toMarkdown(all: readonly Shown[]): string {
     `|---|---|---|---|---|${keys.map(() => "---|").join("")}`,
     ...some.map((row) => {
       const most = rows[row.name]?.minutes;
-      const minutes = `${row.minutes}${most !== undefined && row.minutes > most ? ` (more than ${most})` : ""}`;
+      const alone = minutesOf(row);
+      const minutes = `${alone}${most !== undefined && alone > most ? ` (more than ${most})` : ""}`;
       const facts = [
         row.name,
         `\`${row.command}\``,
@@ -163,7 +202,7 @@ function toMarkdown(all: readonly Shown[]): string {
   return `${[
     "# Showcase",
     "",
-    `\`npm run showcase\` on ${processor}, ${cores} cores, Node ${node}. Minutes are of training, with its evaluations and samples.`,
+    `\`npm run showcase\` on ${processor}, ${cores} cores, Node ${node}. Minutes are those of all steps, at the time of a step that is measured alone (--time; without that, those that passed).`,
     "",
     "## Pictures: Fashion-MNIST, measured on its test set",
     "",
@@ -186,7 +225,9 @@ const known = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Show
 const byName = new Map(known.map((row) => [row.name, row]));
 for (const [name, row] of Object.entries(rows)) {
   if (given.only.length > 0 && !given.only.some((word) => name.includes(word))) continue;
-  byName.set(name, await show(name, row));
+  const before = byName.get(name);
+  if (given.time && before) byName.set(name, { ...before, stepTime: await timeStep(row) });
+  else byName.set(name, await show(name, row));
   const all = Object.keys(rows).flatMap((each) => byName.get(each) ?? []);
   mkdirSync(results, { recursive: true });
   writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);

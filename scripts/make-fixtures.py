@@ -4,7 +4,8 @@
 The fixtures are committed, so the test suite needs no Python. Run this only to change them:
 
     apt-get install python3-torch libopenblas0-openmp     # Debian 12 ships PyTorch 1.13
-    apt-get install python3-scipy python3-sklearn         # for the part "metrics"
+    apt-get install python3-scipy python3-sklearn         # for the parts "metrics", "classification" and "baselines"
+    apt-get install python3-nltk                          # for the part "classification"
     /usr/bin/python3 scripts/make-fixtures.py             # everything, about a minute
     /usr/bin/python3 scripts/make-fixtures.py ops gpt2    # only these parts
 
@@ -23,17 +24,51 @@ sys.dont_write_bytecode = True
 
 import torch
 
-from fixtures import gan, gpt2, metrics, ops, optimizers, pixelcnn, recurrent, transformer, unet, vae, wavenet
+from fixtures import (
+    baselines,
+    classification,
+    conversation,
+    ctc,
+    forecaster,
+    gan,
+    gpt2,
+    mel,
+    metrics,
+    ops,
+    optimizers,
+    pixelcnn,
+    recurrent,
+    retrieve_answer,
+    sequence_networks,
+    sequence_to_sequence,
+    sequence_tagger,
+    speech_recognizer,
+    transformer,
+    unet,
+    vae,
+    wavenet,
+)
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "golden", "fixtures")
 PARTS = {
+    "baselines": baselines.write,
+    "classification": classification.write,
+    "conversation": conversation.write,
+    "ctc": ctc.write,
+    "forecaster": forecaster.write,
     "gan": gan.write,
     "gpt2": gpt2.write,
+    "mel": mel.write,
     "metrics": metrics.write,
     "ops": ops.write,
     "optimizers": optimizers.write,
     "pixelcnn": pixelcnn.write,
     "recurrent": recurrent.write,
+    "retrieve_answer": retrieve_answer.write,
+    "sequence_networks": sequence_networks.write,
+    "sequence_to_sequence": sequence_to_sequence.write,
+    "sequence_tagger": sequence_tagger.write,
+    "speech_recognizer": speech_recognizer.write,
     "transformer": transformer.write,
     "unet": unet.write,
     "vae": vae.write,

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts"))
 from fixtures import unet
+from torch_gpt import Block
 
 
 class Recurrent(nn.Module):
@@ -44,6 +45,106 @@ class Recurrent(nn.Module):
             token = torch.multinomial(logits[:, -1].softmax(-1), 1)
             out.append(token)
         return torch.cat(out, 1)
+
+
+class Forecaster(nn.Module):
+    """Lagged values and features in, Student's t out, as in GluonTS' DeepAR; the Transformer is made of the GPT's blocks."""
+    LAGS, FEATURES, SERIES, LENGTH = (1, 7, 14, 28), 26, 20, 70
+
+    def __init__(self, kind, width=64, layers=2, dropout=0.1):
+        super().__init__()
+        self.lags = nn.Linear(2 * len(self.LAGS), width, bias=False)
+        self.features = nn.Linear(self.FEATURES, width)
+        self.series = nn.Embedding(self.SERIES, width)
+        self.drop = nn.Dropout(dropout)
+        if kind == "LSTM":
+            self.recurrent = nn.LSTM(width, width, layers, batch_first=True, dropout=dropout)
+        else:
+            self.blocks = nn.ModuleList(Block(dict(width=width, heads=4)) for _ in range(layers))
+            self.positions = nn.Parameter(torch.randn(self.LENGTH, width) * 0.02)
+            self.register_buffer("mask", torch.full((self.LENGTH, self.LENGTH), -math.inf).triu(1))
+        self.kind = kind
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x):
+        if self.kind == "LSTM":
+            return self.recurrent(self.drop(x))[0]
+        x = self.drop(x + self.positions)
+        for block in self.blocks:
+            x = block(x, self.mask, drop=self.drop)
+        return F.layer_norm(x, x.shape[-1:])
+
+    def loss(self, batch):
+        values, observed, features, series = batch
+        longest = self.LAGS[-1]
+        at = lambda x, lag: x[:, longest - lag:longest - lag + self.LENGTH]
+        lagged = torch.stack([at(x, lag) for x in (values, observed) for lag in self.LAGS], 2)
+        x = self.lags(lagged) + self.features(features) + self.series(series)[:, None]
+        mean, scale, degrees = self.head(self.forward(x)).unbind(-1)
+        student = torch.distributions.StudentT(2 + F.softplus(degrees), mean, F.softplus(scale) + 1e-3, validate_args=False)
+        counts = observed[:, longest:]
+        return -(student.log_prob(values[:, longest:]) * counts).sum() / counts.sum()
+
+    @classmethod
+    def windows(cls, batch=64):
+        shape = (batch, cls.LENGTH + cls.LAGS[-1])
+        return (torch.randn(shape), torch.ones(shape), torch.randn(batch, cls.LENGTH, cls.FEATURES),
+                torch.randint(cls.SERIES, (batch,)))
+
+
+class Recognizer(nn.Module):
+    """Log-mel features in, CTC loss of what is said out: two strided convolutions, a bidirectional LSTM or a Transformer."""
+
+    BANDS, VOCABULARY, FRAMES, LETTERS = 64, 27, 64, 5
+
+    def __init__(self, kind, width=128, dropout=0.1):
+        super().__init__()
+        self.kind = kind
+        self.first = nn.Conv1d(self.BANDS, width, 3, stride=2, padding=1)
+        self.second = nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.drop = nn.Dropout(dropout)
+        if kind == "LSTM":
+            self.encoder = nn.LSTM(width, width // 2, 2, bidirectional=True, batch_first=True, dropout=dropout)
+        else:
+            layer = nn.TransformerEncoderLayer(width, 4, 4 * width, dropout, activation="gelu", batch_first=True, norm_first=True)
+            self.encoder = nn.TransformerEncoder(layer, 3, nn.LayerNorm(width))
+            self.positions = nn.Parameter(torch.randn(self.FRAMES // 4, width) * 0.02)
+        self.output = nn.Linear(width, self.VOCABULARY)
+
+    @staticmethod
+    def hide(x, axis, count, longest):
+        """SpecAugment: `count` stretches of an axis, each from 0 to `longest` long, are 0."""
+        size, place = x.shape[axis], torch.arange(x.shape[axis])
+        for _ in range(count):
+            length = (torch.rand(len(x), 1) * (longest + 1)).floor()
+            start = (torch.rand(len(x), 1) * (size - length + 1)).floor()
+            hit = (place >= start) & (place < start + length)
+            x = x.masked_fill(hit[:, None, :] if axis == 2 else hit[:, :, None], 0)
+        return x
+
+    def warp(self, x, most=0.1):
+        """Bands stretched by up to this part."""
+        place = torch.arange(self.BANDS)
+        origin = (place * (1 + (torch.rand(len(x), 1) * 2 - 1) * most)).clamp(max=self.BANDS - 1)
+        return x @ (1 - (place[:, None] - origin[:, None]).abs()).clamp(min=0)
+
+    def loss(self, batch):
+        features, frames, labels, letters = batch
+        x = self.hide(self.hide(self.warp(features), 2, 2, 10), 1, 2, 9)
+        x = F.gelu(self.second(F.gelu(self.first(x.transpose(1, 2))))).transpose(1, 2)
+        lengths = (frames + 3) // 4
+        if self.kind == "LSTM":
+            packed = nn.utils.rnn.pack_padded_sequence(self.drop(x), lengths, batch_first=True, enforce_sorted=False)
+            x, _ = nn.utils.rnn.pad_packed_sequence(self.encoder(packed)[0], batch_first=True)
+        else:
+            beyond = torch.arange(x.shape[1])[None] >= lengths[:, None]
+            x = self.encoder(self.drop(x + self.positions), src_key_padding_mask=beyond)
+        return F.ctc_loss(self.output(x).log_softmax(2).transpose(0, 1), labels, lengths, letters)
+
+    @classmethod
+    def words(cls, batch=32):
+        return (torch.randn(batch, cls.FRAMES, cls.BANDS), torch.full((batch,), cls.FRAMES),
+                1 + torch.arange(batch * cls.LETTERS).mul(7).remainder(26).view(batch, cls.LETTERS), torch.full((batch,), cls.LETTERS))
 
 
 class Vae(nn.Module):
@@ -281,6 +382,10 @@ PRESETS = {
     "moby-rnn": recurrent_preset("RNN"),
     "moby-gru": recurrent_preset("GRU"),
     "moby-lstm": recurrent_preset("LSTM"),
+    **{f"chicago-{kind.lower()}": preset(lambda kind=kind: Forecaster(kind), Forecaster.windows, 2e-3, optimizer=torch.optim.AdamW, clip=1)
+       for kind in ("LSTM", "Transformer")},
+    **{f"words-{kind.lower()}": preset(lambda kind=kind: Recognizer(kind), Recognizer.words, 2e-3, optimizer=torch.optim.AdamW, clip=1)
+       for kind in ("LSTM", "Transformer")},
     "fashion-vae": preset(Vae, lambda: pictures(128, 28), 1e-3, images=True),
     "fashion-pixelcnn": preset(PixelCnn, lambda: pictures(64, 28), 1e-3, images=True),
     "fashion-gan": preset(Gan, lambda: pictures(64, 32), 2e-4, betas=(0.5, 0.999), images=True),

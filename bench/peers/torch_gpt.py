@@ -22,8 +22,8 @@ class Block(nn.Module):
         self.up = nn.Linear(C, 4 * C, bias=False)
         self.down = nn.Linear(4 * C, C, bias=False)
 
-    def forward(self, x, mask, cache=None):
-        """mask [T, T] holds 0 and -infinity. With a cache (k, v, position), x is [B, T, C] from that position on."""
+    def forward(self, x, mask, cache=None, drop=lambda y: y):
+        """mask [T, T] holds 0 and -infinity. With a cache (k, v, position), x is [B, T, C] from that position on. `drop` is dropout."""
         B, T, C = x.shape
         H, D = self.heads, C // self.heads
         qkv = self.qkv(F.layer_norm(x, (C,), self.norm1))
@@ -33,8 +33,8 @@ class Block(nn.Module):
             keys[:, :, position:position + T] = k
             values[:, :, position:position + T] = v
             k, v = keys[:, :, :position + T], values[:, :, :position + T]
-        x = x + self.out(attend(q, k, v, mask).transpose(1, 2).reshape(B, T, C))
-        return x + self.down(F.gelu(self.up(F.layer_norm(x, (C,), self.norm2))))
+        x = x + drop(self.out(attend(q, k, v, mask).transpose(1, 2).reshape(B, T, C)))
+        return x + drop(self.down(F.gelu(self.up(F.layer_norm(x, (C,), self.norm2)))))
 
 
 def attend(q, k, v, mask):

@@ -30,6 +30,7 @@ from torch.nn.grad import conv2d_input, conv2d_weight
 
 import torch_families as families
 import torch_gpt as gpt
+import torch_translate as translate
 
 CONV_SHAPES = [(16, 32, 32, 32, 32), (16, 64, 32, 32, 64), (16, 128, 16, 16, 128), (8, 256, 8, 8, 256), (64, 1, 28, 28, 32)]
 
@@ -133,6 +134,23 @@ def sound(count):
     return (lambda: model.generate(count)), dict(tokens=count)
 
 
+def translation_step():
+    ways, tokens = translate.step()
+
+    def duration(run):
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
+    model, run = min(ways, key=lambda way: min(duration(way[1]) for _ in range(5)))
+    return run, dict(parameters=sum(p.numel() for p in model.parameters()), tokens=tokens)
+
+
+def translation():
+    run, tokens = translate.beam()
+    return run, dict(tokens=tokens)
+
+
 def list_cases(vocabulary):
     small, medium = dict(NANOGPT, vocabulary=vocabulary), dict(GPT_256, vocabulary=vocabulary)
     cases = {
@@ -148,6 +166,8 @@ def list_cases(vocabulary):
     for name in families.PRESETS:
         cases[name] = lambda name=name: family_step(name, vocabulary)
         cases[f"{name}-memory"] = lambda name=name: family_memory(name, vocabulary)
+    cases["translate-step"] = translation_step
+    cases["translate-beam-4"] = translation
     cases["lstm-10000"] = lambda: characters(vocabulary, 10_000)
     cases["wavenet-8000"] = lambda: sound(8000)
     cases["pixelcnn-forward"] = lambda: fastest_pass(families.PixelCnn(), families.pictures(16, 28))

@@ -8,6 +8,7 @@ import { devices } from "./commands/devices.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { exportModel } from "./commands/export.ts";
 import { inspect } from "./commands/inspect.ts";
+import { predict } from "./commands/predict.ts";
 import { quickstart } from "./commands/quickstart.ts";
 import { recipes } from "./commands/recipes.ts";
 import { sample } from "./commands/sample.ts";
@@ -26,6 +27,7 @@ const commands: Readonly<Record<string, Entry>> = {
   data: { usage: "<list|get|show>", summary: "find, fetch and look at data to learn from", run: data },
   train: { usage: "<recipe>", summary: "train a model, or go on with a run", run: train },
   sample: { usage: "<run>", summary: "make samples with a trained model: text, pictures, sound", run: sample },
+  predict: { usage: "<run>", summary: "answer inputs with a trained model: translate, classify, forecast", run: predict },
   eval: { usage: "<run>", summary: "measure a trained model on any data", run: evaluate },
   compare: { usage: "<run…>", summary: "put runs side by side: figures, samples, curves", run: compare },
   inspect: { usage: "<run>", summary: "show options, parameters, curves and pictures of a model at work", run: inspect },

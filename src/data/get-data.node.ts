@@ -83,16 +83,20 @@ function hubSet(dataset: string, revision: string | undefined): DataSet {
   return { name, kind: "files", summary: `Hugging Face ${dataset}`, source, content: ".", licence: "see its card" };
 }
 
-/** Where the content of a set is, if it is here. */
+/** Where the content of a set is, if it is here, as this version of Heptagen makes it. */
 export async function locateData({ set, part }: NamedData): Promise<string | undefined> {
   // What a part of a hub's set is, its files' names say: readers choose among them.
   const content = contentOf(set, set.source.from === "hugging-face" ? undefined : part);
   if (set.source.from === "heptagen") return assets(set.source.file);
-  return (await readReceipt(set.name)) && join(dataFolder(set.name), content);
+  return isCurrent(set, await readReceipt(set.name)) ? join(dataFolder(set.name), content) : undefined;
 }
 
+/** Whether what a receipt stands for is what this version of Heptagen would make of a set. */
+const isCurrent = ({ revision = 1 }: DataSet, receipt: Receipt | undefined): boolean =>
+  receipt !== undefined && (receipt.revision ?? 1) >= revision;
+
 /**
- * Fetches a set, unless it is here.
+ * Fetches a set, unless it is here. One that an earlier version of Heptagen prepared in another way is made anew.
  *
  * @param what a name of the catalogue, an https address, `hf:owner/dataset[@revision]`, or a set of your own
  * @throws HeptagenError `data/unknown`, `data/offline`, `data/checksum`, `data/tool`, `data/archive`, `data/http`, `data/hub`,
@@ -120,7 +124,7 @@ export async function getData(what: string | DataSet, options: GetOptions = {}):
     async () => {
       // Another process may have fetched it while this one waited.
       const receipt = await readReceipt(set.name);
-      if (receipt && (!options.refresh || Date.parse(receipt.fetched) >= began)) return;
+      if (receipt && isCurrent(set, receipt) && (!options.refresh || Date.parse(receipt.fetched) >= began)) return;
       await build(set, { ...options, onEvent });
     },
     { signal: options.signal, onWait: () => onEvent({ kind: "waiting", name: set.name }) },
@@ -148,6 +152,7 @@ async function build(set: DataSet, options: GetOptions & { readonly onEvent: (ev
     archives,
     fetched: new Date().toISOString(),
     content: set.content,
+    ...(set.revision !== undefined && { revision: set.revision }),
   };
   await install(folders.built, receipt);
   await fs.rm(work, { recursive: true, force: true });
@@ -191,6 +196,15 @@ async function fetchSource(set: DataSet, context: FetchContext, folders: Folders
       }
       await fs.rename(file, join(folders.built, set.content));
       return { licence: set.licence, archives };
+    }
+    case "set": {
+      // What it is made from stays in the cache as a set of its own, and is fetched only if it is not there.
+      const here = (await locateData(namedData(source.set) as NamedData)) !== undefined;
+      announce(set.licence, here ? undefined : fetchedBytes(set));
+      const told = (event: GetEvent) => void (event.kind !== "ready" && onEvent(event));
+      const base = await getData(source.set, { signal: options.signal, files: options.files, onEvent: told });
+      await arrange(set, [dataFolder(base.set.name)], folders.built, onEvent);
+      return { licence: set.licence, archives: base.receipt?.archives ?? [] };
     }
     case "debian-index": {
       announce(set.licence);

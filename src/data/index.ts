@@ -15,7 +15,6 @@ export {
   type ReadAudioOptions,
   readAudio,
   readAudioFile,
-  resample,
 } from "./audio-files.node.ts";
 export { type AudioSurvey, type SurveyedSound, surveyAudio } from "./audio-survey.node.ts";
 export {
@@ -54,6 +53,7 @@ export {
   sourceText,
   unknownDataSet,
 } from "./catalogue.ts";
+export { resample } from "./decode-sound.node.ts";
 export { type GetOptions, getData, locateData, type NamedData, namedData, type ReadyData } from "./get-data.node.ts";
 export type { GetEvent } from "./get-events.ts";
 export {
@@ -67,12 +67,47 @@ export {
   splitImages,
 } from "./image-dataset.ts";
 export { type ImageSourceOptions, imageSizes, readImages, type SizeCount } from "./image-files.node.ts";
+export { type BucketBatch, type BucketBatches, type BucketOptions, bucketBatches } from "./length-buckets.ts";
+export {
+  type FeatureStatistics,
+  featureStatistics,
+  type MelOptions,
+  melDefaults,
+  melFeatures,
+  melFrames,
+  normalizeFeatures,
+} from "./mel.ts";
 export { decodeMuLaw, encodeMuLaw } from "./mu-law.ts";
-export { lastingSource } from "./named-data.node.ts";
+export { type FoundData, findNamed, lastingSource } from "./named-data.node.ts";
+export { countNgrams, type NgramModel } from "./ngram.ts";
 export type { Fit } from "./picture-decoder.node.ts";
+export { type DataRecord, readParallel, readRecords, textIn, textOrNothing } from "./records.node.ts";
 export { exactResampler } from "./resample.ts";
+export { readSeries, type SeriesOptions, seriesOf, type TimeSeries } from "./series.node.ts";
+export {
+  framesToSay,
+  hearSound,
+  type ReadSpeechOptions,
+  readSpeech,
+  type Speech,
+  type SpeechRecord,
+} from "./speech-records.node.ts";
+export { type Split, type SplitOptions, sharedGroups, splitRecords } from "./split-records.ts";
 export { spread } from "./spread.ts";
 export { type Document, type ReadOptions, readDocuments } from "./text-files.node.ts";
+export {
+  calendarFeatures,
+  calendarWidth,
+  type Frequency,
+  formatTime,
+  frequencies,
+  parseTime,
+  stepOf,
+  type TimeGrid,
+  timeFormats,
+  timeOf,
+  usualSeason,
+} from "./time-steps.ts";
 export { encodeTexts, sha256, splitTexts, type TokenDataset, tokenDataset } from "./token-dataset.ts";
 export {
   byteTokenizer,
@@ -85,3 +120,5 @@ export {
   tokenizerFromJSON,
 } from "./tokenizer.ts";
 export { trainBpe } from "./train-bpe.node.ts";
+export { readTranscripts, type Transcript, type TranscriptColumns } from "./transcripts.node.ts";
+export { spokenText } from "./transcripts.ts";

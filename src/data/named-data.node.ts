@@ -1,6 +1,7 @@
 /** Sets that readers know by name: those of the catalogue, addresses and sets of the hub that have been fetched. */
 import { resolve } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
+import { readReceipt } from "./cache-folder.node.ts";
 import type { DataKind, DataSet } from "./catalogue.ts";
 import { locateData, namedData } from "./get-data.node.ts";
 
@@ -17,22 +18,26 @@ export interface FoundData {
 /**
  * Where a named set lies; undefined for what is no name. Write `./digits` for a file or folder of such a name.
  *
- * @param wanted the kind that the caller reads
+ * @param wanted the kinds that the caller reads
  * @throws HeptagenError `data/kind` for a set of another kind, `data/not-fetched`, `data/part`
  */
-export async function findNamed(text: string, wanted: DataKind): Promise<FoundData | undefined> {
+export async function findNamed(text: string, ...wanted: readonly DataKind[]): Promise<FoundData | undefined> {
   const named = namedData(text);
   if (!named) return undefined;
   const { set, part } = named;
-  if (set.kind !== wanted && set.kind !== "files") {
-    throw new HeptagenError("data/kind", `the data set ${set.name} holds ${set.kind}, expected ${wanted}`, {
+  if (!wanted.includes(set.kind) && set.kind !== "files") {
+    throw new HeptagenError("data/kind", `the data set ${set.name} holds ${set.kind}, expected ${wanted.join(" or ")}`, {
       facts: { name: set.name, kind: set.kind, wanted },
-      next: `See what suits: heptagen data list --kind ${wanted}. A file or folder of this name is written ./${text}`,
+      next: `See what suits: heptagen data list --kind ${wanted[0]}. A file or folder of this name is written ./${text}`,
     });
   }
   const path = await locateData(named);
   if (path !== undefined) return { set, part, path };
-  throw new HeptagenError("data/not-fetched", `the data set ${text} is not on this machine yet`, {
+  const earlier = (await readReceipt(set.name)) !== undefined;
+  const what = earlier
+    ? "was prepared by an earlier version of Heptagen, which did it in another way"
+    : "is not on this machine yet";
+  throw new HeptagenError("data/not-fetched", `the data set ${text} ${what}`, {
     facts: { name: set.name },
     next: `Fetch it once with: heptagen data get ${named.whole}`,
   });

@@ -1,7 +1,9 @@
 /** Sets of sounds, put into folders named after their labels. */
 import { promises as fs } from "node:fs";
 import { basename, join } from "node:path";
-import { filesBelow, jsonLines, put, stem, write } from "./prepare-files.node.ts";
+import { gunzipSync } from "node:zlib";
+import { fileBelow, filesBelow, jsonLines, put, stem, write } from "./prepare-files.node.ts";
+import { spokenText, transcriptTable } from "./transcripts.ts";
 
 /** Files are named `family_what.flac`. */
 export async function prepareSynthSamples([from]: readonly string[], to: string): Promise<void> {
@@ -11,17 +13,29 @@ export async function prepareSynthSamples([from]: readonly string[], to: string)
   }
 }
 
-/** Files lie in folders by topic; those that hold nothing but silence stay away. */
-export async function prepareSpokenWords([from]: readonly string[], to: string): Promise<void> {
-  for (const path of await filesBelow(from as string, /\.wav$/)) {
-    const [, inside] = /\/sounds\/[^/]+\/(.+)$/.exec(`/${path}`) ?? [];
-    if (inside === undefined || inside.startsWith("silence/")) continue;
-    await put(join(from as string, path), join(to, "sounds", inside.includes("/") ? inside : `prompts/${inside}`));
+/**
+ * Files lie in folders by topic; those that hold nothing but silence stay away. What is said stands in a list of another package,
+ * `digits/7: seven`; sounds without words are not in the table of transcripts.
+ */
+export async function prepareSpokenWords(from: readonly string[], to: string): Promise<void> {
+  const list = gunzipSync(await fs.readFile(await fileBelow(from, /core-sounds-en\.txt\.gz$/))).toString("utf8");
+  const words = new Map([...list.matchAll(/^([^;:\s]+): (.+)$/gm)].map(([, name, text]) => [name, spokenText(text as string)]));
+  const rows: { path: string; text: string; speaker: string }[] = [];
+  for (const folder of from) {
+    for (const path of await filesBelow(folder, /\.wav$/)) {
+      const [, inside] = /\/sounds\/[^/]+\/(.+)$/.exec(`/${path}`) ?? [];
+      if (inside === undefined || inside.startsWith("silence/")) continue;
+      const place = `sounds/${inside.includes("/") ? inside : `prompts/${inside}`}`;
+      await put(join(folder, path), join(to, place));
+      const text = words.get(inside.replace(/\.wav$/, ""));
+      if (text) rows.push({ path: place, text, speaker: "allison" });
+    }
   }
+  await write(join(to, "transcripts.csv"), transcriptTable(rows));
 }
 
 /** Who speaks: second part of a line's name, `level-m-what` (malá, the small fish) or `level-v-what` (velká, the big one). */
-const speakers: Readonly<Record<string, string>> = { m: "small fish", v: "big fish" };
+export const speakers: Readonly<Record<string, string>> = { m: "small fish", v: "big fish" };
 
 /** Files are `sound/LEVEL/cs/LINE.ogg`; `script/LEVEL/dialogs_cs.lua` has the words. */
 export async function prepareFishSpeech(from: readonly string[], to: string): Promise<void> {

@@ -2,7 +2,7 @@
 import { promises as fs } from "node:fs";
 import { basename, join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import { readDialogues } from "./prepare-audio.node.ts";
+import { type Line, readDialogues, speakers } from "./prepare-audio.node.ts";
 import { fileBelow, filesBelow, jsonLines, put, write } from "./prepare-files.node.ts";
 
 /** `fortune` files: entries between lines with "%", coloured for terminals. */
@@ -33,4 +33,22 @@ export async function prepareDebianFaq(from: readonly string[], to: string): Pro
 export async function prepareFishDialogues(from: readonly string[], to: string): Promise<void> {
   const lines = await readDialogues(from, "en");
   await write(join(to, "dialogues.jsonl"), jsonLines(lines.filter(({ level }) => level !== "share")));
+}
+
+/** Lines before a reply that are told with it, at most. */
+const mostTurns = 3;
+
+/** Each line of a scene but its first, as the reply to those before it; who says it, where its name tells. */
+export async function prepareFishReplies(from: readonly string[], to: string): Promise<void> {
+  const text = await fs.readFile(await fileBelow(from, /(^|\/)dialogues\.jsonl$/), "utf8");
+  const lines = text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Line); // written by `prepareFishDialogues`
+  const rows = lines.flatMap(({ level, id, text: reply }, i) => {
+    const before = lines.slice(Math.max(0, i - mostTurns), i).filter((line) => line.level === level);
+    if (before.length === 0) return [];
+    return [{ context: before.map((line) => line.text), reply, speaker: speakers[id.split("-")[1] ?? ""] ?? null, level }];
+  });
+  await write(join(to, "replies.jsonl"), jsonLines(rows));
 }

@@ -7,9 +7,26 @@ import { basename, dirname, join } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
 import type { Preparation } from "./catalogue.ts";
 import { prepareFishSpeech, prepareSpokenWords, prepareSynthSamples } from "./prepare-audio.node.ts";
+import { prepareBrownNames } from "./prepare-brown-names.node.ts";
+import {
+  prepareDebianPassages,
+  prepareDebianSections,
+  prepareDebianSummaries,
+  prepareTranslations,
+} from "./prepare-descriptions.node.ts";
 import { prepareCatFrames, prepareEmoji, prepareLfwSubset, preparePaintings } from "./prepare-images.node.ts";
+import { prepareChicagoRidership, prepareFoodReviews } from "./prepare-modeldata.node.ts";
 import { preparePixelFaces } from "./prepare-pixel-faces.node.ts";
-import { prepareBrownCorpus, prepareChineseFortunes, prepareDebianFaq, prepareFishDialogues } from "./prepare-text.node.ts";
+import { prepareFaqQuestions, prepareQuizQuestions } from "./prepare-questions.node.ts";
+import { prepareReferencePairs } from "./prepare-reference.node.ts";
+import { prepareSyntheticSpeech } from "./prepare-synthetic-speech.node.ts";
+import {
+  prepareBrownCorpus,
+  prepareChineseFortunes,
+  prepareDebianFaq,
+  prepareFishDialogues,
+  prepareFishReplies,
+} from "./prepare-text.node.ts";
 
 /** @param from where each package of the source was unpacked; @param to the folder of the set */
 export type Prepare = (from: readonly string[], to: string) => Promise<void>;
@@ -27,6 +44,20 @@ export const preparations: Readonly<Record<Preparation, Prepare>> = {
   "chinese-fortunes": prepareChineseFortunes,
   "brown-corpus": prepareBrownCorpus,
   "debian-faq": prepareDebianFaq,
+  "food-reviews": prepareFoodReviews,
+  "chicago-ridership": prepareChicagoRidership,
+  "debian-en-fr": prepareTranslations("fr"),
+  "debian-en-de": prepareTranslations("de"),
+  "debian-en-zh": prepareTranslations("zh_CN"),
+  "debian-sections": prepareDebianSections,
+  "debian-summaries": prepareDebianSummaries,
+  "debian-passages": prepareDebianPassages,
+  "debian-reference-en-zh": prepareReferencePairs,
+  "brown-names": prepareBrownNames,
+  "fish-replies": prepareFishReplies,
+  "quiz-questions": prepareQuizQuestions,
+  "debian-faq-questions": prepareFaqQuestions,
+  "synthetic-speech": prepareSyntheticSpeech,
 };
 
 /**
@@ -50,9 +81,11 @@ export async function keep(paths: readonly string[], from: readonly string[], to
   }
 }
 
-/** Copies what says under which terms a package stands into `licences/`. */
+/** Copies what says under which terms a package, or a set, stands into `licences/`. */
 export async function keepLicences(from: readonly string[], to: string): Promise<void> {
   for (const folder of from) {
+    for (const name of await fs.readdir(join(folder, "licences")).catch(() => []))
+      await copyIf(join(folder, "licences", name), join(to, "licences", name));
     const documents = await fs.readdir(join(folder, "usr/share/doc")).catch(() => []);
     for (const name of documents)
       await copyIf(join(folder, "usr/share/doc", name, "copyright"), join(to, "licences", `${name}.txt`));

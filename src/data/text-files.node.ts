@@ -9,9 +9,11 @@ import { promises as fs } from "node:fs";
 import { extname } from "node:path";
 import { HeptagenError } from "../util/errors.ts";
 import { columnError } from "./column-error.ts";
+import { parseJsonLines } from "./json-lines.ts";
 import { findNamed } from "./named-data.node.ts";
 import { sourceFiles } from "./source-files.node.ts";
 import { readTable } from "./tables.node.ts";
+import { decodeText } from "./utf8.ts";
 
 /** A text and where it came from. */
 export interface Document {
@@ -60,70 +62,23 @@ export async function readDocuments(sources: string | readonly string[], options
 async function readFile(file: string, { column }: ReadOptions): Promise<Document[]> {
   const kind = extname(file).toLowerCase();
   if (tables.has(kind)) {
-    const rows = await readTable(file, column ?? "text");
-    return rows.map((text, i) => ({ text, source: `${file}:${i + 1}` }));
+    return (await readTable(file, column ?? "text")).map(({ text, place }) => ({ text, source: place }));
   }
   const text = decodeText(await fs.readFile(file), file);
   return kind === ".jsonl" || kind === ".ndjson" ? readJsonLines(text, file, column ?? "text") : [{ text, source: file }];
 }
 
 function readJsonLines(text: string, file: string, column: string): Document[] {
-  return text.split("\n").flatMap((line, i) => {
-    if (line.trim() === "") return [];
-    const source = `${file}:${i + 1}`;
-    let record: unknown;
-    try {
-      record = JSON.parse(line);
-    } catch (cause) {
-      throw new HeptagenError("data/json", `${source}: expected a JSON object, got ${JSON.stringify(line.slice(0, 60))}`, {
-        cause,
-      });
-    }
+  return parseJsonLines(text, file).map(({ value: record, place }) => {
     const value = typeof record === "object" && record !== null ? (record as Record<string, unknown>)[column] : undefined;
-    if (typeof value === "string") return [{ text: value, source }];
+    if (typeof value === "string") return { text: value, source: place };
     const fields = typeof record === "object" && record !== null ? Object.keys(record) : [];
-    throw columnError(source, column, fields, value);
+    throw columnError(place, column, fields, value);
   });
 }
 
-/** Bytes as text; throws with the place when they are not UTF-8. */
-function decodeText(bytes: Uint8Array, source: string): string {
-  const zero = bytes.indexOf(0);
-  if (zero >= 0) throw notText(source, `a zero byte at offset ${zero}`);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw notText(source, `bytes that are not UTF-8 at offset ${firstInvalid(bytes)}`);
-  }
-}
-
-function notText(source: string, what: string): HeptagenError {
-  return new HeptagenError("data/not-text", `${source}: expected UTF-8 text, got ${what}`, {
-    next: "Is it a binary file? Text in another encoding can be converted with: iconv -f ENCODING -t UTF-8",
-  });
-}
-
-/** Offset of the first byte that does not belong to valid UTF-8: halving finds where decoding stops, then its start. */
-function firstInvalid(bytes: Uint8Array): number {
-  const valid = (end: number, stream: boolean) => {
-    try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  let [low, high] = [0, bytes.length];
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (valid(middle, true)) low = middle;
-    else high = middle - 1;
-  }
-  while (!valid(low, false)) low--;
-  return low;
-}
-
-async function readStdin(): Promise<Uint8Array> {
+/** All of standard input. */
+export async function readStdin(): Promise<Uint8Array> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);

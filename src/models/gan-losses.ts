@@ -12,7 +12,27 @@
  * Legend: see `gan.ts`.
  */
 import { grad, stopGradient, type Tensor } from "../core/index.ts";
-import { add, cast, div, greater, less, mean, mul, neg, relu, softplus, sqrt, square, sub, sum } from "../ops/index.ts";
+import {
+  add,
+  arange,
+  cast,
+  div,
+  equal,
+  greater,
+  less,
+  matmul,
+  maximum,
+  mean,
+  mul,
+  neg,
+  relu,
+  reshape,
+  softplus,
+  sqrt,
+  square,
+  sub,
+  sum,
+} from "../ops/index.ts";
 import {
   type Buffers,
   type Discriminator,
@@ -52,7 +72,8 @@ const unchanged: Augment = (images) => images;
  * The discriminator's loss. Generated pictures are made as in the generator's own training, and do not train it.
  *
  * Reports the mean scores, how many are right (above 0 for real, below for generated; not for Wasserstein, whose scores have no
- * zero), the penalty, and the diversity: the mean distance between two generated pictures over that between two real ones.
+ * zero), the penalty, and the diversity: the mean distance between two generated pictures (of a class, where
+ * there are some) over that between two real ones.
  */
 export function discriminatorLoss(
   config: GanConfig,
@@ -89,7 +110,7 @@ export function discriminatorLoss(
         fakeAccuracy: share(less(fakeScores, 0)),
       }),
       ...(penalties.length > 0 && { penalty: penalties.reduce((a, b) => add(a, b)) }),
-      diversity: diversity(fakes, images),
+      diversity: diversity(fakes, images, classes && { of: classes, classes: config.classes }),
     },
     buffers,
   };
@@ -119,8 +140,19 @@ export function squaredSlopes(config: GanConfig, params: Discriminator, images: 
 /**
  * How much generated pictures differ among each other, relative to real ones: the root of the ratio of the mean squared distances
  * of two pictures (twice the variance, summed over pixels). 1 is as much; towards 0 the generator makes one picture only.
+ *
+ * With classes, two pictures are of one class: a generator that makes one picture for each would differ as much as real ones otherwise.
+ *
+ * @param labels int32 [B], the same for both
  */
-export function diversity(fakes: Tensor, reals: Tensor): Tensor {
-  const spread = (x: Tensor) => sum(square(sub(x, mean(x, 0, { keepDims: true }))));
+export function diversity(fakes: Tensor, reals: Tensor, labels?: { readonly of: Tensor; readonly classes: number }): Tensor {
+  const flat = (x: Tensor) => reshape(x, [x.shape[0] as number, -1]); // [B, C H W]
+  const around = (x: Tensor): Tensor => {
+    if (!labels) return mean(x, 0, { keepDims: true });
+    const hot = cast(equal(reshape(labels.of, [-1, 1]), arange(labels.classes)), "float32"); // [B, classes]
+    const counts = reshape(maximum(sum(hot, 0), 1), [-1, 1]);
+    return matmul(hot, div(matmul(hot, x, { transposeA: true }), counts));
+  };
+  const spread = (x: Tensor) => sum(square(sub(flat(x), around(flat(x)))));
   return sqrt(div(spread(fakes), add(spread(reals), 1e-12)));
 }

@@ -3,15 +3,18 @@
  *
  * All work element by element and broadcast, unless a last axis is named. Sum over the axes that make up one observation.
  */
+import { constant } from "../core/builtin.ts";
 import { ShapeError, type Tensor, typeName } from "../core/tensor.ts";
 import {
   add,
   and,
+  div,
   exp,
   expm1,
   greater,
   less,
   log,
+  log1p,
   logSoftmax,
   logsumexp,
   maximum,
@@ -27,6 +30,8 @@ import {
   takeAlongAxis,
   where,
 } from "../ops/index.ts";
+import { ndarray } from "../util/ndarray.ts";
+import { logGammaRatio, negativeBinomialTerms } from "./special.ts";
 
 /** A normal distribution by its mean and the logarithm of its variance. */
 export interface Gaussian {
@@ -51,6 +56,47 @@ export function gaussianDivergence(p: Gaussian, q: Gaussian): Tensor {
   const ratio = sub(p.logVariance, q.logVariance); // log of σp² / σq²
   const distance = mul(square(sub(p.mean, q.mean)), exp(neg(q.logVariance)));
   return mul(sub(add(exp(ratio), distance), add(ratio, 1)), 0.5);
+}
+
+/** Student's t distribution, moved and stretched. */
+export interface StudentT {
+  readonly mean: Tensor;
+  readonly scale: Tensor;
+  /** Degrees of freedom; the variance is finite above 2. */
+  readonly degrees: Tensor;
+}
+
+/** Log-density of x: log Γ((ν + 1)/2) - log Γ(ν/2) - ½ log(ν π) - log σ - (ν + 1)/2 log(1 + ((x - μ)/σ)²/ν). */
+export function studentTLogProb({ mean, scale, degrees }: StudentT, x: Tensor): Tensor {
+  const distance = div(square(div(sub(x, mean), scale)), degrees);
+  const tails = mul(mul(add(degrees, 1), 0.5), log1p(distance));
+  const normaliser = add(mul(add(log(degrees), Math.log(Math.PI)), 0.5), log(scale));
+  return sub(sub(logGammaRatio(mul(degrees, 0.5), 0.5), normaliser), tails);
+}
+
+/** Counts whose variance is mean + dispersion mean²: Poisson's with a rate that is Gamma's. */
+export interface NegativeBinomial {
+  readonly mean: Tensor;
+  /** Above 0; Poisson's distribution as it vanishes. */
+  readonly dispersion: Tensor;
+}
+
+/** Log-probability of counts x (0, 1, 2, …). */
+export const negativeBinomialLogProb = ({ mean, dispersion }: NegativeBinomial, x: Tensor): Tensor =>
+  negativeBinomialTerms(x, mean, div(1, dispersion));
+
+/**
+ * Pinball loss of quantiles: level × what they are too low by, or (1 - level) × what they are too high by (Koenker & Bassett 1978).
+ *
+ * @param quantiles [..., K]
+ * @param x [...]
+ * @param levels K numbers between 0 and 1
+ * @returns [..., K]
+ */
+export function pinballLoss(quantiles: Tensor, x: Tensor, levels: readonly number[]): Tensor {
+  const distance = sub(reshape(x, [...x.shape, 1]), quantiles);
+  const level = constant(ndarray("float32", [levels.length], levels));
+  return maximum(mul(distance, level), mul(distance, sub(level, 1)));
 }
 
 /** Log-probability of x (0 or 1, or in between) when 1 has the log-odds `logits`: x l - log(1 + e^l). */

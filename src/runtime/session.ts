@@ -11,6 +11,8 @@ export interface SessionOptions {
   readonly threads?: number;
   /** Writes ONNX Runtime's profile to files with this prefix. */
   readonly profile?: string;
+  /** Whether memory that a run computed in is kept for the next; true unless told. */
+  readonly keepMemory?: boolean;
   /** Whether another program wrote the model: it is then loaded as it is. */
   readonly foreign?: boolean;
 }
@@ -64,7 +66,10 @@ export class Session {
    *
    * @throws HeptagenError `runtime/load` with ONNX Runtime's reason
    */
-  static async create(model: Uint8Array, { device, threads, profile, foreign = false }: SessionOptions): Promise<Session> {
+  static async create(
+    model: Uint8Array,
+    { device, threads, profile, keepMemory = true, foreign = false }: SessionOptions,
+  ): Promise<Session> {
     const ort = await loadRuntime(device);
     if (device === "wasm" && threads) ort.env.wasm.numThreads = threads;
     const marked = device === "cpu" && isNative(device) && !foreign;
@@ -75,6 +80,7 @@ export class Session {
         // It would keep one block for all temporaries beside the arena's own memory: 1.5 GiB more for a 162M-parameter step, and no
         // faster (measured; neither do denormals as zero or other block sizes help, and without spinning a step takes 15 % longer).
         enableMemPattern: false,
+        enableCpuMemArena: keepMemory,
         // Zeros made when the graph runs must not be made while it loads instead, and kept.
         extra: { optimization: { constant_folding_max_output_size_in_bytes: "1048576" } },
         logSeverityLevel: 3,

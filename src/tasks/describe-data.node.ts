@@ -21,6 +21,7 @@ import {
 } from "../data/index.ts";
 import { formatBytes, formatDuration } from "../train/index.ts";
 import { HeptagenError } from "../util/errors.ts";
+import { describeRecords } from "./describe-records.node.ts";
 import { sheetOf } from "./drawing/picture-sheet.node.ts";
 import { soundSheet } from "./drawing/sound-sheet.node.ts";
 
@@ -72,7 +73,9 @@ export async function describeData(what: string, options: DescribeOptions = {}):
     const empty = { classes: [], bad: [], sheet: undefined, glance: undefined, lines: [] };
     return { name: what, kind: named?.set.kind ?? "files", set: named?.set, path, facts: known ?? {}, ...empty };
   }
-  const stated = options.kind ?? (named && named.set.kind !== "files" ? named.set.kind : undefined);
+  // Of a set of sounds, a part may be the table of what is said in them.
+  const records = named?.part !== undefined && /\.(csv|jsonl)$/.test(path) ? "table" : undefined;
+  const stated = options.kind ?? records ?? (named && named.set.kind !== "files" ? named.set.kind : undefined);
   const kind = stated ?? (await guessKind(path));
   const content = await describers[kind](named ? what : path, path, options);
   return { name: what, kind, set: named?.set, path, ...content, facts: { ...content.facts, ...known } };
@@ -226,6 +229,11 @@ async function describeFiles(path: string, listed?: RegExp): Promise<Content> {
     bytes: formatBytes(sizes.reduce((sum, size) => sum + size, 0)),
   };
   const [first] = files;
+  const records = first !== undefined && /\.(jsonl|ndjson)$/i.test(first) ? await describeRecords(first) : undefined;
+  if (records) {
+    const more = { records: records.records.toLocaleString("en"), fields: records.fields.join(", ") };
+    return { facts: { ...facts, ...more }, classes: [], bad: [], sheet: undefined, glance: undefined, lines: records.lines };
+  }
   const lines = first === undefined || listed ? [] : await firstLines(first);
   const list = files
     .slice(0, mostLines)

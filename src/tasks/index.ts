@@ -7,6 +7,16 @@ export {
   type RnnOptions,
   rnnBackbone,
 } from "./backbones/recurrent.ts";
+export {
+  gruSequence,
+  lstmSequence,
+  type RecurrentSequenceOptions,
+  type RnnSequenceOptions,
+  rnnSequence,
+  type SequenceBackbone,
+  type TransformerSequenceOptions,
+  transformerSequence,
+} from "./backbones/sequence.ts";
 export { type TransformerOptions, transformerBackbone } from "./backbones/transformer.ts";
 export {
   type ComparedGroup,

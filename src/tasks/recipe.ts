@@ -20,7 +20,13 @@ export interface Recipe<Given extends object = Options, Model extends TrainedMod
   /** Named sets of options that belong together; the first is used unless another is asked for. */
   readonly presets: Readonly<Record<string, Preset>>;
   /** What a trained run takes when it samples, is evaluated and is inspected. */
-  readonly abilities: { readonly sample: z.ZodObject; readonly evaluate: z.ZodObject; readonly inspect: z.ZodObject };
+  readonly abilities: {
+    readonly sample: z.ZodObject;
+    readonly evaluate: z.ZodObject;
+    readonly inspect: z.ZodObject;
+    /** Where a model answers questions put to it: a sentence to translate, a text to classify. */
+    readonly predict?: z.ZodObject;
+  };
   /** Ending of the files that samples are written to (option `out`): `.png`, `.wav`. Without one, samples are text. */
   readonly sampleFile?: string;
   /**
@@ -138,8 +144,16 @@ export interface TrainedModel {
   sample(options: Options): AsyncIterable<SampleEvent>;
   evaluate(options: Options, context?: EvaluateContext): Promise<readonly Measure[]>;
   inspect(options: Options): Promise<Inspection>;
+  /** Answers to inputs, in their order, as records that JSON can hold; where the recipe has the ability. */
+  predict?(inputs: Iterable<PredictInput> | AsyncIterable<PredictInput>, options: Options): AsyncIterable<Options>;
   /** Writes the model for other programs, into the run's folder unless told. */
   export(format: ExportFormat, out?: string): Promise<readonly ExportedFile[]>;
+}
+
+/** Something to answer: a text, or a record with the fields that the task reads. `place` says where it came from, for errors. */
+export interface PredictInput {
+  readonly value: unknown;
+  readonly place: string;
 }
 
 /** A piece of one sample, which `end` closes; or a file that was written: a picture, a sheet of pictures, a recording. */

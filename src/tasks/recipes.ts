@@ -2,12 +2,21 @@
 import { openRun } from "../train/index.ts";
 import { HeptagenError, nearest } from "../util/errors.ts";
 import type { OpenContext, Recipe, TrainedModel } from "./recipe.ts";
+import { answerRecipes } from "./recipes/answer.ts";
+import { classifyRecipes, sentimentRecipes } from "./recipes/classify.ts";
+import { converseRecipes } from "./recipes/converse.ts";
 import { diffusionGenerateImage } from "./recipes/diffusion-generate-image.ts";
+import { forecastRecipes } from "./recipes/forecast.ts";
 import { ganGenerateImage } from "./recipes/gan-generate-image.ts";
 import { gruLanguageModel } from "./recipes/gru-language-model.ts";
 import { lstmLanguageModel } from "./recipes/lstm-language-model.ts";
+import { maskedLanguageModelRecipes } from "./recipes/masked-language-model.ts";
 import { pixelCnnGenerateImage } from "./recipes/pixelcnn-generate-image.ts";
+import { retrieveRecipes } from "./recipes/retrieve.ts";
 import { rnnLanguageModel } from "./recipes/rnn-language-model.ts";
+import { tagRecipes } from "./recipes/tag.ts";
+import { summarizeRecipes, translateRecipes } from "./recipes/text-to-text.ts";
+import { transcribeRecipes } from "./recipes/transcribe.ts";
 import { transformerLanguageModel } from "./recipes/transformer-language-model.ts";
 import { vaeGenerateImage } from "./recipes/vae-generate-image.ts";
 import { waveNetGenerateAudio } from "./recipes/wavenet-generate-audio.ts";
@@ -22,6 +31,17 @@ export const recipes: readonly Recipe[] = [
   gruLanguageModel,
   lstmLanguageModel,
   waveNetGenerateAudio,
+  ...sentimentRecipes,
+  ...classifyRecipes,
+  ...translateRecipes,
+  ...summarizeRecipes,
+  ...retrieveRecipes,
+  ...answerRecipes,
+  ...forecastRecipes,
+  ...tagRecipes,
+  ...maskedLanguageModelRecipes,
+  ...converseRecipes,
+  ...transcribeRecipes,
 ];
 
 /**

@@ -32,7 +32,8 @@ export const optimization = {
   sampleEvery: z.int().min(0).describe("steps between two samples; 0 for none"),
   seed: z.int().describe("makes a run repeatable"),
 };
-type Optimization = z.output<z.ZodObject<typeof optimization>>;
+/** How parameters are changed, and how often a run looks, saves and shows. */
+export type Optimization = z.output<z.ZodObject<typeof optimization>>;
 
 /** The optimizer that options ask for. */
 export function optimizerOf({ optimizer, beta1, beta2, weightDecay }: Optimization): Optimizer {

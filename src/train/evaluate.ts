@@ -11,6 +11,7 @@ import { HeptagenError } from "../util/errors.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import { fold, type Key, key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
+import { compiledShapes } from "./compiled-shapes.ts";
 
 /** A sum and how many terms it has: float32 or int32 scalars. */
 export interface Counted<Leaf = Tensor> {
@@ -25,7 +26,7 @@ export interface Evaluation<Batch> {
   /**
    * Means over all batches.
    *
-   * @param batches all of the example's shapes
+   * @param batches of the example's shapes or others, which are compiled for when they are first met
    * @throws HeptagenError `evaluate/empty` when there was nothing to count
    */
   run(params: Tree<NdArray>, batches: Iterable<Batch> | AsyncIterable<Batch>): Promise<Record<string, number>>;
@@ -48,17 +49,21 @@ export async function compileEvaluation<Batch>(
   example: Batch,
   { seed = 0, ...options }: Omit<CompileOptions, "donate"> & { readonly seed?: number } = {},
 ): Promise<Evaluation<Batch>> {
-  const executable = await compile<[Tree<NdArray>, Batch, Key], Readonly<Record<string, Counted>>>(
-    measure as never, // the mapped argument types of a generic batch cannot be followed
-    [params, example, key(seed)],
-    options,
+  const shapes = compiledShapes((batch: Batch) =>
+    compile<[Tree<NdArray>, Batch, Key], Readonly<Record<string, Counted>>>(
+      measure as never, // the mapped argument types of a generic batch cannot be followed
+      [params, batch, key(seed)],
+      options,
+    ),
   );
+  await shapes.of(example);
   const root = fold(key(seed), "evaluation");
   return {
     async run(own, batches) {
       const totals = new Map<string, { sum: number; count: number }>();
       let at = 0;
       for await (const batch of batches) {
+        const executable = await shapes.of(batch);
         const measured = (await executable.run(own, batch, fold(root, at++))) as Readonly<Record<string, Counted<NdArray>>>;
         for (const [name, { sum, count }] of Object.entries(measured)) {
           const total = totals.get(name) ?? { sum: 0, count: 0 };
@@ -75,6 +80,6 @@ export async function compileEvaluation<Batch>(
       }
       return Object.fromEntries([...totals].map(([name, { sum, count }]) => [name, sum / count]));
     },
-    dispose: () => executable.dispose(),
+    dispose: () => shapes.dispose(),
   };
 }

@@ -26,10 +26,13 @@ export interface Training<Batch> {
   /** Initial parameters. */
   readonly params: Tree<NdArray>;
   readonly objectives: readonly Objective<Batch>[];
-  /** A pure function of the (micro-)step, counted from 0. */
+  /** A pure function of the (micro-)step, counted from 0. Batches may differ in shape: each shape is compiled for once. */
   batch(step: number): Batch | Promise<Batch>;
-  /** Units of work in a batch (tokens, images, …), for the throughput. */
-  readonly unitsPerBatch: number;
+  /**
+   * Units of work in a batch (tokens, images, …), for the throughput; a function of the batch where they differ (real tokens among
+   * padding), which is given all micro-batches of a step as one.
+   */
+  readonly unitsPerBatch: number | ((batch: Batch) => number);
   /** Measures of the parameters on held-out data; `score` decides which are best (lower is better): the newest, if there is none. */
   evaluate?(params: Tree<NdArray>): Promise<{ readonly measures: Readonly<Record<string, number>>; readonly score?: number }>;
   /** Makes something to look at and returns a name for its file and its content. */
@@ -105,7 +108,7 @@ interface Position {
  *
  * @param from the checkpoint to go on from, as `resumeRun` returns it
  * @throws HeptagenError `train/objectives`; `train/not-finite` with step, tensor and advice; `storage/…` when the disk refuses;
- *   what batches, evaluation and samples throw, after a checkpoint. Earlier checkpoints stay as they are
+ *   what batches, compilation for their shapes, evaluation and samples throw, after a checkpoint. Earlier checkpoints stay as they are
  */
 export async function trainLoop<Batch>(
   run: TrainingRun,
@@ -174,7 +177,11 @@ export async function trainLoop<Batch>(
   };
 
   const takeStep = async (): Promise<void> => {
-    const batch = await rescued(() => nextBatch(step));
+    const batch = await rescued(async () => {
+      const next = await nextBatch(step);
+      for (const { joint } of compiled) await joint.prepare(next); // all of them, before any state changes
+      return next;
+    });
     const reports: Record<string, StepReport> = {};
     for (const { group, joint } of compiled) {
       const [{ name: first, every = 1 }] = group as [Objective<Batch>];
@@ -197,7 +204,7 @@ export async function trainLoop<Batch>(
     step++;
     unsaved = true;
     evaluationDue = training.evaluate !== undefined && isDue(options.evaluateEvery);
-    progress = advance(progress, { step, units: training.unitsPerBatch * accumulate, now: performance.now() / 1000 });
+    progress = advance(progress, { step, units: unitsOf(batch), now: performance.now() / 1000 });
     const { loss, learningRate } = reports[objectives[0]?.name ?? ""] as StepReport;
     emit({
       kind: "step",
@@ -210,6 +217,9 @@ export async function trainLoop<Batch>(
     });
     if (isDue(logEvery)) log(flatReports(reports, { prefixed: objectives.length > 1 }));
   };
+
+  const unitsOf = (batch: Batch): number =>
+    typeof training.unitsPerBatch === "function" ? training.unitsPerBatch(batch) : training.unitsPerBatch * accumulate;
 
   const isDue = (every: number): boolean => step === steps || (every > 0 && step % every === 0);
 

@@ -17,11 +17,12 @@ import {
   type Schedule,
   updateAverage,
 } from "../optim/index.ts";
-import { type CompileOptions, compile, type Traced } from "../runtime/index.ts";
+import { type CompileOptions, compile, type SpareBuffers, type Traced } from "../runtime/index.ts";
 import { HeptagenError } from "../util/errors.ts";
 import { allocate, isNdArray, type NdArray, sameShape, scalar, sizeOf } from "../util/ndarray.ts";
 import { type Key, key } from "../util/random.ts";
 import { flatten, mapTree, type Tree } from "../util/tree.ts";
+import { compiledShapes } from "./compiled-shapes.ts";
 
 /** What a loss function returns: the scalar to minimise, scalars to report, and what is replaced rather than learnt. */
 export interface LossResult {
@@ -115,6 +116,8 @@ export interface TrainStep<Batch> {
 /** The steps of several objectives, one after the other, as one graph. */
 export interface JointStep<Batch> {
   readonly device: string;
+  /** Compiles for a batch of new shapes, which may fail, and changes nothing else. */
+  prepare(batch: Batch): Promise<void>;
   run(
     states: readonly ObjectiveState[],
     others: Tree<NdArray>,
@@ -227,6 +230,8 @@ function traceStep<Batch>(
  * discriminator judges, and its generator is then judged by) is computed once. An objective that needs random numbers of its own
  * folds its name in.
  *
+ * Batches of other shapes than the example's are compiled for when they are first met; all graphs work on the same states.
+ *
  * @param others parameters that are read but not changed: `{}` when all are
  * @param example a batch, with the leading axis of micro-batches when there are several
  */
@@ -257,14 +262,30 @@ export async function compileJointStep<Batch>(
     return [results.map(({ state }) => state), results.map(({ measured }) => measured)];
   };
   type Args = [readonly ObjectiveState[], Tree<NdArray>, Batch, readonly NdArray[], NdArray, Key];
-  const executable = await compile<Args, Outputs<Tensor>>(
-    traced as never,
-    [states, others, example, objectives.map(() => scalar(0)), scalar(1), key(0)],
-    { ...options.compile, donate: [0] },
-  );
+  const spares: SpareBuffers = new Map();
+  let first = true; // the only one in most trainings; the memory of others would add up
+  const shapes = compiledShapes((batch: Batch) => {
+    const keepMemory = first;
+    first = false;
+    return compile<Args, Outputs<Tensor>>(
+      traced as never,
+      [states, others, batch, objectives.map(() => scalar(0)), scalar(1), key(0)],
+      {
+        ...options.compile,
+        donate: [0],
+        spares,
+        keepMemory,
+      },
+    );
+  });
+  const { device } = await shapes.of(example);
   return {
-    device: executable.device,
+    device,
+    async prepare(batch) {
+      await shapes.of(batch);
+    },
     async run(current, rest, batch, at) {
+      const executable = await shapes.of(batch);
       const rates = objectives.map(({ learningRate }) => learningRate(at.step));
       const out = await executable.run(
         current,
@@ -285,7 +306,7 @@ export async function compileJointStep<Batch>(
         return { state: next[i] as ObjectiveState, report };
       });
     },
-    dispose: () => executable.dispose(),
+    dispose: () => shapes.dispose(),
   };
 }
 
@@ -340,7 +361,9 @@ function stack<Batch>(batches: readonly Batch[]): Batch {
         throw new HeptagenError(
           "train/micro-batches",
           `expected micro-batches of one shape, got ${dtype}[${shape}] and ${got} at "${path}"`,
-          { next: "Drop the last batch of an epoch or fill it up, so that all have the same size." },
+          {
+            next: "Micro-batches of a step must agree in shape: fill up the last of an epoch, and choose each step's from one length bucket.",
+          },
         );
       }
       data.set(leaf.data as never, k * sizeOf(shape)); // of one type, as just checked

@@ -21,11 +21,60 @@ beforeAll(async () => {
   const words = ["sea", "whale", "ship", "captain", "harpoon", "storm", "deck", "sail"];
   const line = (i: number) => Array.from({ length: 9 }, (_, k) => words[(i * 7 + k * k * (i % 5)) % words.length]).join(" ");
   writeFileSync(join(folder, "text.txt"), Array.from({ length: 120 }, (_, i) => `${line(i)}.`).join("\n"));
+  const pair = (i: number) => ({
+    source: line(i),
+    target: line(i).split(" ").reverse().join(" "),
+    text: `${line(i)} ${line(i + 1)}`,
+    summary: line(i),
+  });
+  writeFileSync(join(folder, "pairs.jsonl"), Array.from({ length: 60 }, (_, i) => JSON.stringify(pair(i))).join("\n"));
+  const towns = ["Lima", "Quito", "Oslo", "Rome", "Paris", "Cairo", "Delhi", "Tokyo"];
+  const asked = Array.from({ length: 60 }, (_, i) => ({
+    query: `${words[i % 8]} ${i}`,
+    text: `the ${words[i % 8]} of ${towns[(i * 3) % 8]} ${i}`,
+    question: `Which town has the ${words[i % 8]} ${i}?`,
+    answer: towns[(i * 3) % 8],
+    passage: `The ${words[i % 8]} ${i} is in ${towns[(i * 3) % 8]}. Nothing else is known.`,
+  }));
+  writeFileSync(join(folder, "questions.jsonl"), asked.map((row) => JSON.stringify(row)).join("\n"));
+  const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + i)).toISOString().slice(0, 10);
+  const cell = (i: number, phase: number) => (10 + 3 * Math.sin((2 * Math.PI * (i + phase)) / 7) + ((i * i) % 5) / 5).toFixed(3);
+  const rows = Array.from(
+    { length: 120 },
+    (_, i) => `${day(i)},${cell(i, 0)},${i === 50 ? "" : cell(i, 3)},${i % 2},${(i * 7) % 3}`,
+  );
+  writeFileSync(join(folder, "series.csv"), ["date,a,b,open,rain", ...rows].join("\n"));
+  const records = (name: string, of: (i: number) => object, count = 60) =>
+    writeFileSync(join(folder, name), Array.from({ length: count }, (_, i) => `${JSON.stringify(of(i))}\n`).join(""));
+  records("classes.jsonl", (i) => ({ text: `${i} ${line(i)}`, label: ["calm", "rough", "wild"][i % 3] }));
+  records("names.jsonl", (i) => ({
+    file: `${i % 12}.txt`,
+    words: ["Captain", `Ahab${i}`, "saw", words[i % 8], "in", "Nantucket", "."],
+    tags: ["B-NAME", "I-NAME", "O", "O", "O", "B-NAME", "O"],
+    types: ["B-PER", "I-PER", "O", "O", "O", "B-LOC", "O"],
+  }));
+  const feelings = ["I am so happy", "This is horrible", "Stop that", "It is a ship"];
+  const turn = (i: number) => ({
+    context: [line(i), line(i + 1)].slice(i % 2),
+    reply: `${feelings[i % 4]}, ${words[i % 8]}.`,
+    speaker: i % 3 === 0 ? null : words[i % 3],
+    level: `room ${i % 18}`,
+  });
+  records("dialogues.jsonl", turn, 36);
   mkdirSync(join(folder, "sounds"));
   for (let i = 0; i < 4; i++) {
     const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
     writeFileSync(join(folder, "sounds", `${i}.wav`), await encodeWav(tone, 4000));
   }
+  mkdirSync(join(folder, "speech"));
+  const spoken = ["path,text,speaker"];
+  for (let i = 0; i < 24; i++) {
+    // A pure tone says "e", a rising one "no".
+    const sound = Float32Array.from({ length: 2400 }, (_, t) => 0.5 * Math.sin((400 + 40 * i + (i % 2) * 0.1 * t) * (t / 4000)));
+    writeFileSync(join(folder, "speech", `${i}.wav`), await encodeWav(sound, 4000));
+    spoken.push(`${i}.wav,${i % 2 === 0 ? "E!" : "No."},voice ${Math.floor(i / 2) % 6}`);
+  }
+  writeFileSync(join(folder, "speech", "transcripts.csv"), spoken.join("\n"));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -34,14 +83,31 @@ interface Task {
   readonly train: (data: string) => Options;
   readonly sample: Options;
   readonly evaluate: Options;
+  /** Inputs to predict from, where the task answers some. */
+  readonly questions?: readonly unknown[];
 }
 
 const often = { steps: 4, evaluateEvery: 2, checkpointEvery: 2, sampleEvery: 4, warmup: 0 };
+const ofPairs = { groupColumn: undefined, tokenizer: "character", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
+const shortTexts = { tokenizer: "byte", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
+const held = { validation: 0.2, test: 0.2, batch: 4, shapes: 2 };
+const text = { tokenizer: "byte", longest: 24 };
+const tagged = { tokensColumn: "words", weakTagsColumn: "types", groupColumn: "file", letterFeatures: 4, longest: 5 };
 const tasks: Readonly<Record<string, Task>> = {
   "language-model": {
     train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
     sample: { maxTokens: 8 },
     evaluate: {},
+  },
+  translate: {
+    train: (data) => ({ ...often, ...ofPairs, data: join(data, "pairs.jsonl") }),
+    sample: { numSamples: 1, beams: 2 },
+    evaluate: { beams: 2, limit: 6 },
+  },
+  summarize: {
+    train: (data) => ({ ...often, ...ofPairs, data: join(data, "pairs.jsonl"), longestSource: 160, longestTarget: 96 }),
+    sample: { numSamples: 1, beams: 2 },
+    evaluate: { beams: 2, limit: 6 },
   },
   "generate-image": {
     train: () => ({ ...often, limit: 60, batch: 8, samplePictures: 4 }),
@@ -65,7 +131,100 @@ const tasks: Readonly<Record<string, Task>> = {
     sample: { seconds: 0.1 },
     evaluate: { clips: 2, seconds: 0.1 },
   },
+  transcribe: {
+    train: (data) => ({
+      ...often,
+      data: join(data, "speech"),
+      groupBy: "speaker",
+      rate: 4000,
+      bands: 8,
+      batch: 4,
+      shapes: 2,
+      validation: 0.25,
+      test: 0.25,
+    }),
+    sample: { numSamples: 2, decoder: "beam", languageModel: "characters" },
+    evaluate: { languageModel: "words", languageModelOrder: 2 },
+    get questions() {
+      return [join(folder, "sounds", "0.wav"), { audio: join(folder, "speech", "0.wav") }];
+    },
+  },
+  classify: {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
+    questions: ["the sea", { text: "a whale" }],
+  },
+  sentiment: {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl"), accumulate: 2 }),
+    sample: { numSamples: 2 },
+    evaluate: { side: "validation" },
+  },
+  tag: {
+    train: (data) => ({ ...often, ...held, ...text, ...tagged, data: join(data, "names.jsonl") }),
+    sample: {},
+    evaluate: {},
+    questions: ["Captain Ahab saw it."],
+  },
+  "masked-language-model": {
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    sample: {},
+    evaluate: {},
+  },
+  converse: {
+    train: (data) => ({
+      ...often,
+      data: join(data, "dialogues.jsonl"),
+      tokenizer: "byte",
+      batch: 4,
+      shapes: 1,
+      longest: 16,
+      longestReply: 8,
+      validation: 0.2,
+      test: 0.2,
+    }),
+    sample: { numSamples: 1 },
+    evaluate: { replies: 2 },
+  },
+  retrieve: {
+    train: (data) => ({ ...often, ...shortTexts, data: join(data, "questions.jsonl"), hardNegatives: 1, groupColumn: "query" }),
+    sample: { numSamples: 2 },
+    evaluate: {},
+    questions: ["whale 3", { query: "ship" }],
+  },
+  answer: {
+    train: (data) => ({
+      ...often,
+      ...shortTexts,
+      data: join(data, "questions.jsonl"),
+      groupColumn: "passage",
+      startColumn: "start",
+      answersColumn: "answers",
+    }),
+    sample: { numSamples: 2 },
+    evaluate: {},
+    questions: ["Which town has the whale 3?", { question: "Where is the ship?" }],
+  },
+  forecast: {
+    train: (data) => ({
+      ...often,
+      data: join(data, "series.csv"),
+      targets: ["a", "b"],
+      knownCovariates: ["open"],
+      pastCovariates: ["rain"],
+      context: 14,
+      horizon: 5,
+      lags: [1, 7],
+      samples: 8,
+      batch: 4,
+    }),
+    sample: { numSamples: 2, samples: 8 },
+    evaluate: { samples: 8 },
+  },
 };
+
+const tinyTransformer = { layers: 1, heads: 2, width: 16, hidden: 16 };
+const tinyRecurrent = { layers: 1, width: 16 };
 
 /** What keeps a family small, by recipe. */
 const small: Readonly<Record<string, Options>> = {
@@ -77,7 +236,28 @@ const small: Readonly<Record<string, Options>> = {
   "rnn/language-model": { layers: 1, width: 16, embedding: 8 },
   "gru/language-model": { layers: 1, width: 16, embedding: 8 },
   "lstm/language-model": { layers: 1, width: 16, embedding: 8 },
+  "transformer/forecast": { layers: 1, heads: 2, width: 8, hidden: 16 },
+  "lstm/forecast": { layers: 1, width: 8 },
+  "gru/forecast": { layers: 1, width: 8, distribution: "quantiles" },
+  "rnn/forecast": { layers: 1, width: 8, distribution: "gaussian", scaling: "mean", seriesEmbedding: false },
   "pixelcnn/generate-image": { depth: 1, features: 8, hidden: 8 },
+  ...Object.fromEntries(
+    [
+      "translate",
+      "summarize",
+      "transcribe",
+      "retrieve",
+      "answer",
+      "classify",
+      "sentiment",
+      "tag",
+      "masked-language-model",
+      "converse",
+    ].flatMap((task) => [
+      [`transformer/${task}`, tinyTransformer],
+      ...["lstm", "gru", "rnn"].map((family) => [`${family}/${task}`, tinyRecurrent]),
+    ]),
+  ),
 };
 
 describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (name, recipe: Recipe) => {
@@ -122,6 +302,12 @@ describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (na
     const measures = await model.evaluate(task.evaluate);
     expect(measures.length).toBeGreaterThan(1);
     for (const { key, value } of measures) expect(Number.isFinite(value), key).toBe(true);
+    for (const question of task.questions ?? []) {
+      const answers = [];
+      const inputs = [{ value: question, place: "line 1" }];
+      for await (const answer of model.predict?.(inputs, {}) ?? []) answers.push(answer);
+      expect(answers.length).toBe(1);
+    }
     const { pictures, parameters } = await model.inspect({});
     expect(pictures.length).toBeGreaterThan(0);
     for (const { file } of pictures) expect(readFileSync(file).subarray(1, 4).toString()).toBe("PNG");

@@ -9,8 +9,8 @@ import {
   dataKinds,
   fetchedBytes,
   getData,
+  locateData,
   namedData,
-  readReceipt,
   removeData,
   sourceText,
   unknownDataSet,
@@ -85,7 +85,7 @@ async function list(argv: readonly string[]): Promise<number> {
   for (const set of catalogue) {
     if (kind !== undefined && set.kind !== kind) continue;
     const vendored = set.source.from === "heptagen";
-    const here = vendored || (await readReceipt(set.name)) !== undefined;
+    const here = (await locateData({ set, part: undefined, whole: set.name })) !== undefined;
     const bytes = fetchedBytes(set);
     const { name, summary, licence, licenceNote, citation, source } = set;
     terminal.event({ kind: "data", name, holds: set.kind, summary, source, bytes, licence, licenceNote, citation, here });

@@ -104,8 +104,11 @@ function visible(label: string): string {
   return letters.length > 10 ? `${letters.slice(0, 9).join("")}…` : shown;
 }
 
-/** A line of text in SVG, its left end at x, its foot at y. */
+/** What XML cannot hold, whatever it is written as. */
+const unwritable = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu;
+
+/** A line of text in SVG, its left end at x, its foot at y. Control characters show as \uFFFD. */
 export function text(x: number, y: number, content: string, size: number, more = ""): string {
-  const safe = content.replace(/[<>&"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
+  const safe = content.replace(unwritable, "\uFFFD").replace(/[<>&"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
   return `<text x="${x}" y="${y}" font-size="${size}" font-family="DejaVu Sans, Arial, sans-serif" fill="#222" ${more}>${safe}</text>`;
 }

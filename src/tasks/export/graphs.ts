@@ -27,9 +27,9 @@ const traced = [
   [11, 13, 7, 9],
 ] as const;
 const checked = [
-  [1, 3],
-  [5, 8],
-  [4, 6],
+  [1, 3, 2, 4],
+  [5, 8, 7, 3],
+  [4, 6, 5, 7],
 ] as const;
 
 /** A part of a model that other programs run: `decoder`, `generator`. */

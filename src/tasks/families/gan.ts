@@ -130,7 +130,7 @@ export const ganFamily: ImageFamily<Config> = {
         realAccuracy: mean(cast(greater(scores[0], 0), "float32")),
         fakeAccuracy: mean(cast(less(scores[1], 0), "float32")),
       }),
-      diversity: mean(mul(diversity(fake, real), mask)),
+      diversity: mean(mul(diversity(fake, real, known && { of: known, classes: config.classes }), mask)),
       ...(size > neighbours && { coverage: mean(covered(real, fake, mask)) }),
     };
   },
@@ -139,7 +139,7 @@ export const ganFamily: ImageFamily<Config> = {
     fakeScore: "score of generated pictures",
     realAccuracy: "held-out pictures taken for real",
     fakeAccuracy: "generated pictures found out",
-    diversity: "diversity (distance of two pictures, relative to real ones)",
+    diversity: "diversity (distance of two pictures, of a class if there are some, relative to real ones)",
     coverage: "coverage (real pictures with a generated one near)",
   },
   openSampler,

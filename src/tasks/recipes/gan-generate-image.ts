@@ -57,7 +57,7 @@ export const ganGenerateImage = generateImageRecipe(ganFamily, {
   presets: {
     digits: { summary: "handwritten digits, 8 × 8, about a minute on two cores", options: base },
     fashion: {
-      summary: "garments, 28 × 28, by class; a quarter of an hour on two cores",
+      summary: "garments, 28 × 28; a quarter of an hour on two cores",
       options: {
         ...garments,
         normalization: "batch",
@@ -65,7 +65,6 @@ export const ganGenerateImage = generateImageRecipe(ganFamily, {
         learningRate: 2e-4,
         finalLearningRate: 2e-5,
         steps: 19_000,
-        conditional: true,
       },
     },
     "wgan-gp": {

@@ -171,8 +171,12 @@ describe("preparations", () => {
     const words = target();
     const voice = "usr/share/asterisk/sounds/en_US_f_Allison";
     const recorded = { [`${voice}/hello.wav`]: "", [`${voice}/digits/1.wav`]: "", [`${voice}/silence/1.wav`]: "" };
-    await preparations["spoken-words"]([made(recorded)], words);
-    expect(below(words)).toEqual(["sounds/digits/1.wav", "sounds/prompts/hello.wav"]);
+    const told = gzipSync("; Core sounds\n\nhello: Hello!\nbeep: [a beep]\n");
+    await preparations["spoken-words"]([made(recorded), made({ "usr/share/doc/x/core-sounds-en.txt.gz": told })], words);
+    expect(below(words)).toEqual(["sounds/digits/1.wav", "sounds/prompts/hello.wav", "transcripts.csv"]);
+    expect(readFileSync(join(words, "transcripts.csv"), "utf8")).toBe(
+      "path,text,speaker\nsounds/prompts/hello.wav,hello,allison\n",
+    );
     const speech = target();
     await preparations["fish-speech"](
       [made({ "g/sound/city/cs/vit-m-a.ogg": "", "g/sound/city/cs/vit-v-b.ogg": "" }), made(scripts)],

@@ -168,6 +168,22 @@ describe("an address", () => {
     expect(existsSync((await get(url)).path)).toBe(true);
   });
 
+  it("is left to a process that fetches it, however long it has not touched its lock, unless that is ages ago", async () => {
+    const url = serve();
+    const { set } = await get(url);
+    await removeData(set.name);
+    const lock = join(cache, "partial", `${set.name}.lock`);
+    mkdirSync(join(lock, ".."), { recursive: true });
+    writeFileSync(lock, `${process.ppid}\n`);
+    const minute = Date.now() / 1000 - 60;
+    utimesSync(lock, minute, minute);
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 500);
+    expect((await failure(getData(url, { signal: controller.signal }))).code).toBe("data/interrupted");
+    utimesSync(lock, 0, 0);
+    expect(existsSync((await get(url)).path)).toBe(true);
+  });
+
   it("says what to do where there is no network, and what works without", async () => {
     const closed = await localServer();
     await closed.close();

@@ -76,7 +76,7 @@ describe.each([
   ["an unknown column", "rows.csv", "txt", "data/column", 'it has "id", "text"'],
   ["an unknown Parquet column", "rows.parquet", "text", "data/column", 'it has "body"'],
   ["a broken line", "broken.jsonl", undefined, "data/json", "broken.jsonl:2: expected a JSON object"],
-  ["an empty cell", "gap.csv", undefined, "data/empty-cell", "row 2 has nothing"],
+  ["an empty cell", "gap.csv", undefined, "data/empty-cell", "gap.csv:3 has nothing"],
 ])("%s", (_, name, column, code, words) => {
   it(`is ${code}`, async () => {
     await expect(texts(at(name), column)).rejects.toMatchObject({ code, message: expect.stringContaining(words) });

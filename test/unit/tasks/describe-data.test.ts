@@ -41,6 +41,11 @@ beforeAll(async () => {
   put("pictures.zip", zipSync({ "red/a.png": await png("#f00"), "blue/b.png": await png("#00f") }));
   put("notes.txt", "first\n\nsecond\nthird\n");
   put("table.csv", "a,b\n1,2\n");
+  put(
+    "records.jsonl",
+    ["x", "y", "z", "never"].map((text) => `${JSON.stringify({ text, tags: ["A", "B"], at: [[0, 1]] })}\n`).join("\n"),
+  );
+  put("broken.jsonl", "[1\n");
   put("unknown/x.bin", Uint8Array.of(0, 1, 2));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -52,6 +57,15 @@ async function pixel(sheet: Uint8Array | undefined, x: number, y: number): Promi
 }
 
 describe("describeData", () => {
+  it("describes records: how many, their fields, and a few of them", async () => {
+    const { kind, facts, lines } = await describeData(at("records.jsonl"));
+    expect(kind).toBe("text");
+    expect(facts).toMatchObject({ records: "4", fields: "text, tags, at" });
+    expect(lines.slice(0, 5)).toEqual(["text  x", "tags  A · B", "at    [[0,1]]", "", "text  y"]);
+    expect(lines.join()).not.toContain("never");
+    expect((await describeData(at("broken.jsonl"))).lines).toEqual(["[1"]);
+  });
+
   it("describes pictures: classes with counts, and what is damaged", async () => {
     const { kind, facts, classes, bad, sheet } = await describeData(at("equal"));
     expect(kind).toBe("images");

@@ -1,0 +1,87 @@
+/**
+ * What tasks on sequences reach: the latest evaluation of runs, put together.
+ *
+ *     npm run bench:tasks -- runs/a runs/b …     adds these runs to bench/results/tasks.{json,md}; one of the same recipe and preset is replaced
+ *
+ * A run is trained by its recipe and evaluated by `heptagen eval` on the test part of its data, with the baseline that stands beside it.
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Measure, Options } from "../src/tasks/recipe.ts";
+import { findRecipe } from "../src/tasks/recipes.ts";
+import { openRun, readEvaluations } from "../src/train/index.ts";
+import { describeMachine } from "./machine.ts";
+
+interface Row {
+  readonly recipe: string;
+  /** The preset whose data it learnt from. */
+  readonly preset: string;
+  /** Options that differ from the preset's. */
+  readonly options: Options;
+  /** Of the model that was evaluated: the best one. */
+  readonly step: number | null;
+  readonly steps: number;
+  readonly time: string;
+  /** Options of the evaluation. */
+  readonly evaluation: Options;
+  readonly measures: readonly Measure[];
+}
+
+/** Measures of single classes, voices and series stay in the JSON file. */
+const shown = ({ key }: Measure): boolean => !key.includes(".");
+
+async function rowOf(folder: string): Promise<Row> {
+  const { config } = await openRun(folder);
+  const last = (await readEvaluations(folder)).records.at(-1);
+  if (!last) throw new Error(`${folder} has not been evaluated: heptagen eval ${folder}`);
+  const { presets } = findRecipe(config.recipe);
+  const options = config.config as Options;
+  const differing = (preset: Options) =>
+    Object.entries(options).filter(([key, value]) => key in preset && JSON.stringify(value) !== JSON.stringify(preset[key]));
+  const [preset, { options: usual }] = Object.entries(presets).reduce((best, other) =>
+    differing(other[1].options).length < differing(best[1].options).length ? other : best,
+  );
+  const changed = Object.fromEntries(differing(usual).filter(([key]) => !/^(data|testData|validationData|.*Every)$/.test(key)));
+  return {
+    recipe: config.recipe,
+    preset,
+    options: changed,
+    step: last.step,
+    steps: Number(options.steps),
+    time: last.time,
+    evaluation: last.options as Options,
+    measures: last.measures as readonly Measure[],
+  };
+}
+
+function toMarkdown(rows: readonly Row[]): string {
+  const { processor, cores, node } = describeMachine();
+  const lines = rows.flatMap(({ recipe, preset, options, step, steps, time, evaluation, measures }) => [
+    `## ${recipe}, ${preset}`,
+    "",
+    `${step ?? "?"} of ${steps} steps, evaluated ${time.slice(0, 16)} with ${JSON.stringify(evaluation)}` +
+      `${Object.keys(options).length > 0 ? `; other than the preset: ${JSON.stringify(options)}` : ""}.`,
+    "",
+    "| measure | value |",
+    "|---|---|",
+    ...measures.filter(shown).map(({ name, value }) => `| ${name} | ${Number.isInteger(value) ? value : value.toPrecision(4)} |`),
+    "",
+  ]);
+  const head = ["# Tasks", "", `\`npm run bench:tasks\` on ${processor}, ${cores} cores, Node ${node}.`, ""];
+  return `${[...head, ...lines].join("\n")}`;
+}
+
+const file = (ending: string) => fileURLToPath(new URL(`./results/tasks.${ending}`, import.meta.url));
+const known: Row[] = existsSync(file("json")) ? JSON.parse(readFileSync(file("json"), "utf8")) : [];
+const byName = new Map(known.map((row) => [`${row.recipe} ${row.preset}`, row]));
+for (const folder of process.argv.slice(2)) {
+  const row = await rowOf(folder);
+  byName.set(`${row.recipe} ${row.preset}`, row);
+  console.log(`${basename(folder)}: ${row.recipe}, ${row.preset}`);
+}
+const rows = [...byName.values()].sort((a, b) =>
+  `${a.recipe.split("/")[1]} ${a.preset} ${a.recipe}` < `${b.recipe.split("/")[1]} ${b.preset} ${b.recipe}` ? -1 : 1,
+);
+writeFileSync(file("json"), `${JSON.stringify(rows, null, 2)}\n`);
+writeFileSync(file("md"), toMarkdown(rows));

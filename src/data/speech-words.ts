@@ -1,0 +1,46 @@
+/** What is said in the set of synthesised words, and by whom. */
+
+const list = (text: string): readonly string[] => text.trim().split(/\s+/);
+
+/** Numbers, letters, the phonetic alphabet, commands, times, and everyday words: 200. */
+export const spokenWords: readonly string[] = list(`
+  zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
+  twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million first second third
+  a b c d e f g h i j k l m n o p q r s t u v w x y z
+  alpha bravo charlie delta echo foxtrot golf hotel india kilo lima oscar papa quebec romeo sierra tango uniform victor whiskey yankee zulu
+  yes no on off up down left right go stop start open close play pause next back forward backward follow help call cancel repeat record
+  enter delete save send read write search show please thanks hello goodbye okay wait louder quieter volume password number pound star plus
+  minus dot dash slash
+  monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november
+  december today tomorrow yesterday morning evening
+  bed bird cat dog happy house tree water light music door time day night man woman child friend food table window red green blue black
+  white big small good school fourth fifth learn visual wow message operator extension connect north south east west`);
+
+/** How letters are spelled out, where a program would take them for words. */
+export const spokenLetters: Readonly<Record<string, string>> = { a: "ay", i: "eye", o: "oh" };
+
+export type Split = "train" | "validation" | "test";
+
+/** A voice of eSpeak NG: a language, a variant, how high (0 to 99) and how fast (words a minute) it speaks. */
+export interface FormantVoice {
+  readonly name: string;
+  readonly pitch: number;
+  readonly rate: number;
+  readonly split: Split;
+}
+
+/** Voices of Flite, each of another person, and whether one is held out. */
+export const fliteVoices: Readonly<Record<string, Split>> = { slt: "train", awb: "train", kal16: "validation", rms: "test" };
+
+const variants: Readonly<Record<Split, string>> = {
+  train: `en-us en-us+f1 en-us+f2 en-us+m1 en-us+m3 en-us+klatt2 en-us+Alex en-us+Andrea en-us+Gene en-us+Lee en-us+Mario en-us+Michael
+    en-us+adam en-us+anika en-us+belinda en-us+david en-us+linda en-us+marcelo en-us+steph en-us+zac en-gb en-gb+f3 en-gb+m2
+    en-gb-x-rp+Alicia en-gb-x-gbclan+Denis en-us-nyc+paul en-029+pablo`,
+  validation: "en-us+f4 en-us+m5 en-gb+Hugo",
+  test: "en-us+f5 en-us+m7 en-us+klatt4 en-gb-scotland+john en-us+shelby en-gb-x-gbcwmd+Annie",
+};
+
+/** Voices of eSpeak NG: pitch and rate follow from their places in the list, so that each speaks at its own. */
+export const formantVoices: readonly FormantVoice[] = (["train", "validation", "test"] as const).flatMap((split) =>
+  list(variants[split]).map((name, i) => ({ name, split, pitch: 30 + ((i * 17) % 41), rate: 140 + ((i * 23) % 61) })),
+);

@@ -1,0 +1,86 @@
+/** The recipes `…/transcribe`: speech as text, for every network. */
+import { gruSequence, lstmSequence, rnnSequence, transformerSequence } from "../backbones/sequence.ts";
+import type { Options, Preset, Recipe } from "../recipe.ts";
+import { sequenceRecipe } from "../sequence/sequence-recipe.ts";
+import { transcribeTask } from "../transcribe/transcribe.ts";
+
+/** What every preset starts from. */
+const base: Options = {
+  groupBy: "speaker",
+  skipBad: false,
+  spelling: "lower",
+  rate: 16000,
+  bands: 64,
+  window: 0.025,
+  hop: 0.01,
+  normalization: "training",
+  frequencyMasks: 2,
+  maskedBands: 8,
+  timeMasks: 1,
+  maskedFrames: 6,
+  maskedPart: 0.1,
+  warp: 0.1,
+  validation: 0.05,
+  test: 0.1,
+  batch: 32,
+  shapes: 10,
+  accumulate: 1,
+  steps: 3000,
+  optimizer: "adamw",
+  learningRate: 2e-3,
+  finalLearningRate: 2e-5,
+  warmup: 200,
+  schedule: "cosine",
+  beta1: 0.9,
+  beta2: 0.98,
+  weightDecay: 0.01,
+  clip: 1,
+  averaging: 0,
+  evaluateEvery: 500,
+  patience: 0,
+  checkpointEvery: 500,
+  sampleEvery: 500,
+  seed: 1,
+};
+
+const recurrent: Options = { layers: 2, width: 128, dropout: 0.1 };
+
+/** What each network starts from. */
+const networks = [
+  [transformerSequence, "Transformer", { layers: 3, heads: 4, width: 128, hidden: 512, dropout: 0.1, learningRate: 1e-3 }],
+  [lstmSequence, "LSTM", recurrent],
+  [gruSequence, "GRU", recurrent],
+  [rnnSequence, "RNN", { ...recurrent, activation: "tanh", learningRate: 1e-3 }],
+] as const;
+
+const presets: Readonly<Record<string, Preset>> = {
+  words: {
+    summary: "200 English words by synthesised voices; whole voices are held out",
+    options: { data: "spoken-words-synthetic", spelling: "english", hop: 0.008 },
+  },
+  czech: {
+    summary: "Czech lines of three groups of actors, an hour and a half; texts are held out",
+    options: {
+      data: "fish-speech",
+      groupBy: "text",
+      skipBad: true,
+      normalization: "sound",
+      batch: 8,
+      shapes: 16,
+      maskedFrames: 40,
+      steps: 4000,
+    },
+  },
+};
+
+export const transcribeRecipes: readonly Recipe[] = networks.map(([backbone, title, own]) =>
+  sequenceRecipe(transcribeTask, backbone as never, {
+    summary: `${title} that writes down what is said in recordings`,
+    presets: Object.fromEntries(
+      Object.entries(presets).map(([preset, { summary, options }]) => [
+        preset,
+        { summary, options: { ...base, ...own, ...options } },
+      ]),
+    ),
+  }),
+);
