@@ -56,6 +56,7 @@ export const converseTask: SequenceTask<TrainingOptions, RawReply, ConverseFacts
     tokens: `${whole(tokenizer?.vocabularySize ?? 0)} different`,
   }),
   measureNames: converseMeasureNames,
+  pathOptions: ["emotionRun"],
   unit: "tokens",
   model({ network, config, assets, options }) {
     const { emotions, counts, speakers } = assets.facts;

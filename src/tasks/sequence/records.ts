@@ -22,6 +22,11 @@ export const recordOptions = {
 };
 export type RecordOptions = z.output<z.ZodObject<typeof recordOptions>>;
 
+/** Options without those that describe one set of data: where it is, which columns split it, and what `more` names. */
+export function withoutData(options: Readonly<Record<string, unknown>>, more: readonly string[] = []): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !(name in recordOptions || more.includes(name))));
+}
+
 /** Where an example belongs. */
 export interface Placed {
   /** File and line, for errors. */

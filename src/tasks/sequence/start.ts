@@ -10,7 +10,7 @@ import { isNdArray, type NdArray, sameShape } from "../../util/ndarray.ts";
 import { mapTree, type Tree } from "../../util/tree.ts";
 import { parseOptions } from "../options.ts";
 import type { Options } from "../recipe.ts";
-import { recordOptions } from "./records.ts";
+import { withoutData } from "./records.ts";
 
 /** A run that training starts from. */
 export interface Origin {
@@ -44,12 +44,15 @@ const ofTokenizer = ["tokenizer", "vocabulary", "lowercase"];
  * a preset's files and columns for splitting are left out, since they belong to the preset's. A preset's warm-up takes at most a tenth
  * of the steps, so that a short run needs no second option.
  *
- * @param networkOptions names of the options that decide about the network
+ * @param names the options that decide about the network, and those of the task that describe its data
  * @throws HeptagenError `options/…`, `run/…`
  */
 export async function resolveOptions(
   schema: z.ZodObject,
-  networkOptions: readonly string[],
+  {
+    networkOptions,
+    dataOptions,
+  }: { readonly networkOptions: readonly string[]; readonly dataOptions?: readonly string[] | undefined },
   { preset, given }: { readonly preset: Options; readonly given: Options },
 ): Promise<{ readonly options: Options; readonly origin: Origin | undefined }> {
   const asked = parseOptions("train", schema.partial(), given) as Options;
@@ -60,17 +63,9 @@ export async function resolveOptions(
   );
   const steps = (asked.steps ?? preset.steps) as number;
   const warmup = Math.min(preset.warmup as number, Math.floor(steps / 10));
-  const usual = asked.data === undefined ? preset : withoutOwnData(preset);
+  const usual = asked.data === undefined ? preset : withoutData(preset, dataOptions);
   const options = parseOptions("train", schema, { ...usual, warmup, ...from, ...asked }) as Options;
   return { options: withFullPath(options), origin };
-}
-
-/** Options that say where data is and how it is split; and of tagging, a column of types that few data sets have. */
-const ofData = new Set([...Object.keys(recordOptions), "weakTagsColumn"]);
-
-/** A preset without what describes its data: other files for sides, the columns that split it. */
-function withoutOwnData(preset: Options): Options {
-  return Object.fromEntries(Object.entries(preset).filter(([name]) => !ofData.has(name)));
 }
 
 /** A run is resumed from any folder, so it keeps full paths. */

@@ -43,7 +43,7 @@ export async function trainRun<Config, Given extends object, Raw, Facts, Example
   const run = await createRun(context.out, {
     recipe: name,
     seed: (options as unknown as Common).seed,
-    config: withFullPaths(options as Options),
+    config: withFullPaths(options as Options, task.pathOptions),
     versions: await versions(),
     data: { fingerprint, examples: countsOf(sides), facts: assets.facts },
   });
@@ -78,16 +78,20 @@ export async function resumeTraining<Config, Given extends object, Raw, Facts, E
   }
 }
 
-/** Named sets as they are, paths in full: whatever options name files. */
-function withFullPaths(options: Options): Options {
-  const lasting = (value: unknown) => [value].flat().map((source) => lastingSource(String(source)));
+/** Named sets as they are, paths in full: of whatever options name files or runs. */
+function withFullPaths(options: Options, pathOptions: readonly string[] = []): Options {
+  const lasting = (source: unknown) => (source === "-" ? source : lastingSource(String(source)));
   return Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [name, fileOptions.has(name) && value !== undefined ? lasting(value) : value]),
+    Object.entries(options).map(([name, value]) => {
+      if (value === undefined) return [name, value];
+      if (pathOptions.includes(name)) return [name, Array.isArray(value) ? value.map(lasting) : lasting(value)];
+      return [name, dataFiles.has(name) ? [value].flat().map(lasting) : value];
+    }),
   );
 }
 
-/** Options that name files to read, in any task. */
-const fileOptions = new Set(["data", "validationData", "testData"]);
+/** Options that name data to read, in any task. */
+const dataFiles = new Set(["data", "validationData", "testData"]);
 
 /** @throws HeptagenError `data/changed` */
 export function checkUnchanged(got: string, expected: unknown, folder: string): void {

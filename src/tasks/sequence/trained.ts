@@ -13,6 +13,7 @@ import { parseOptions } from "../options.ts";
 import type { EvaluateContext, OpenContext, Options, PredictInput, Recipe, SampleEvent, TrainedModel } from "../recipe.ts";
 import { curvesOf, parametersOf } from "../training.ts";
 import { networkConfig, readAssets } from "./kept.ts";
+import { withoutData } from "./records.ts";
 import type { Side, Sides } from "./sequence-task.ts";
 import { checkUnchanged, type Joined, readSides } from "./train.ts";
 
@@ -77,8 +78,9 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
       const raws =
         asked.data === undefined
           ? await ownSide(asked.side as Side | undefined)
-          : await task.read({ ...withoutOwnData(options), ...withoutNothing(asked) }, (message) =>
-              context.onEvent?.({ kind: "note", message }),
+          : await task.read(
+              { ...withoutData(options as Options, task.dataOptions), ...withoutNothing(asked) } as Given,
+              (message) => context.onEvent?.({ kind: "note", message }),
             );
       return use.evaluate(params, encode(raws), {
         ...context,
@@ -133,13 +135,6 @@ async function* inChunks(inputs: Iterable<PredictInput> | AsyncIterable<PredictI
     if (error !== undefined) throw error;
     return;
   }
-}
-
-/** What says where a run's own data is and how it is split does not go for other data. */
-const ownData = new Set(["validationData", "testData", "splitColumn", "groupColumn"]);
-
-function withoutOwnData<Given extends object>(options: Given): Given {
-  return Object.fromEntries(Object.entries(options).filter(([name]) => !ownData.has(name))) as Given;
 }
 
 function withoutNothing(options: Options): Options {

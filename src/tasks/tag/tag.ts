@@ -62,6 +62,7 @@ export const tagTask: SequenceTask<TrainingOptions, RawSentence, TagFacts, TagEx
     pieces: `${whole(tokenizer?.vocabularySize ?? 0)} different, and ${facts.letters.length} letters`,
   }),
   measureNames: tagMeasureNames,
+  dataOptions: ["weakTagsColumn"],
   unit: "words",
   model({ network, config, assets, options }) {
     const { facts } = assets;
