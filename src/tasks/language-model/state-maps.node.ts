@@ -217,7 +217,8 @@ async function gradientNorms<Config>(
   await executable.dispose();
   return found.map(({ data }, i) => ({
     name: i < names.length ? `layer ${(names[i] as string).replace(".", " ")}` : "whole state",
-    norms: Array.from(data, Number).reverse(),
+    // Without the state before the first token: it is all zeros, where layer normalisation has a slope that no later state has.
+    norms: Array.from(data, Number).slice(1).reverse(),
   }));
 }
 
