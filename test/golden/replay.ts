@@ -3,6 +3,7 @@
  * of as many Adam steps as the fixture has.
  */
 import { readFileSync } from "node:fs";
+import { expect } from "vitest";
 import type { Tensor } from "../../src/core/index.ts";
 import { adamw } from "../../src/optim/index.ts";
 import { flattenParameters, restoreTree } from "../../src/train/parameters.ts";
@@ -100,4 +101,53 @@ export async function replaySteps<Params, Batch>(
   const lossAfter = await run(losses.length + 1);
   await step.dispose();
   return { losses: seen, lossAfter, params: kept };
+}
+
+/** What the fixtures of models for sequences have in common: loss and norm of the gradients before each step of AdamW with clipping. */
+export interface ClippedTraining {
+  readonly optimizer: {
+    readonly learningRate: number;
+    readonly betas: readonly [number, number];
+    readonly epsilon: number;
+    readonly weightDecay: number;
+    readonly clip: number;
+  };
+  readonly steps: readonly { readonly loss: number; readonly gradNorm: number }[];
+}
+
+/**
+ * Trains on the cpu as the fixture was trained, on one batch, and expects the loss and the norm of the gradients of each step.
+ *
+ * @returns the parameters after the last step
+ */
+export async function replayClipped<Batch>(
+  { optimizer: { betas, epsilon, weightDecay, clip, learningRate }, steps }: ClippedTraining,
+  start: unknown,
+  batch: Batch,
+  loss: (params: never, batch: never, random: never) => Tensor,
+): Promise<Tree<NdArray>> {
+  const optimizer = adamw({ beta1: betas[0], beta2: betas[1], epsilon, weightDecay });
+  const params = start as Tree<NdArray>;
+  let state: ObjectiveState = { params, optimizer: optimizer.init(params) };
+  const step = await compileStep<Batch>(
+    {
+      name: "model",
+      loss: (own, given, random) => ({ loss: loss(own as never, given as never, random as never) }), // as in `replaySteps`
+      optimizer,
+      learningRate: () => learningRate,
+      clip,
+    },
+    state,
+    {},
+    batch,
+    { accumulate: 1, averaging: 0, compile: { device: "cpu" } },
+  );
+  for (const [i, expected] of steps.entries()) {
+    const { state: next, report } = await step.run(state, {}, batch, { step: i + 1, key: key(0) });
+    state = next;
+    expect(Math.abs(report.loss - expected.loss), `loss of step ${i}`).toBeLessThan(1e-5);
+    expect(Math.abs(report.gradNorm - expected.gradNorm) / expected.gradNorm, `norm of step ${i}`).toBeLessThan(1e-4);
+  }
+  await step.dispose();
+  return state.params;
 }
