@@ -3,8 +3,10 @@ import { answerTask } from "../answer/answer.ts";
 import { gruSequence, lstmSequence, rnnSequence, transformerSequence } from "../backbones/sequence.ts";
 import type { Options, Recipe } from "../recipe.ts";
 import { sequenceRecipe } from "../sequence/sequence-recipe.ts";
+import { sequenceDefaults } from "./sequence-defaults.ts";
 
 const base: Options = {
+  ...sequenceDefaults,
   questionColumn: "question",
   answerColumn: "answer",
   passageColumn: "passage",
@@ -19,23 +21,13 @@ const base: Options = {
   test: 0.15,
   batch: 24,
   shapes: 10,
-  accumulate: 1,
   steps: 500,
-  optimizer: "adamw",
   learningRate: 2e-3,
-  finalLearningRate: 1e-5,
   warmup: 50,
-  schedule: "cosine",
-  beta1: 0.9,
-  beta2: 0.98,
   weightDecay: 0.05,
-  clip: 1,
-  averaging: 0,
   evaluateEvery: 125,
-  patience: 0,
   checkpointEvery: 125,
   sampleEvery: 250,
-  seed: 1,
 };
 
 const recurrent: Options = { layers: 1, width: 128, dropout: 0.1 };

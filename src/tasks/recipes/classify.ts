@@ -3,9 +3,11 @@ import { gruSequence, lstmSequence, rnnSequence, transformerSequence } from "../
 import { classifyTask } from "../classify/classify.ts";
 import type { Options, Preset, Recipe } from "../recipe.ts";
 import { sequenceRecipe } from "../sequence/sequence-recipe.ts";
+import { sequenceDefaults } from "./sequence-defaults.ts";
 
 /** What every preset starts from. */
 const base: Options = {
+  ...sequenceDefaults,
   textColumn: "text",
   labelColumn: "label",
   tokenizer: "bpe",
@@ -24,23 +26,13 @@ const base: Options = {
   test: 0,
   batch: 32,
   shapes: 6,
-  accumulate: 1,
   steps: 1500,
-  optimizer: "adamw",
   learningRate: 3e-3,
-  finalLearningRate: 1e-5,
   warmup: 50,
-  schedule: "cosine",
-  beta1: 0.9,
-  beta2: 0.98,
   weightDecay: 0.05,
-  clip: 1,
-  averaging: 0,
   evaluateEvery: 250,
-  patience: 0,
   checkpointEvery: 500,
   sampleEvery: 500,
-  seed: 1,
 };
 
 /** What each network starts from. */

@@ -3,9 +3,11 @@ import { gruSequence, lstmSequence, rnnSequence, transformerSequence } from "../
 import { converseTask } from "../converse/converse.ts";
 import type { Options } from "../recipe.ts";
 import { sequenceRecipe } from "../sequence/sequence-recipe.ts";
+import { sequenceDefaults } from "./sequence-defaults.ts";
 
 /** What every preset starts from. */
 const base: Options = {
+  ...sequenceDefaults,
   contextColumn: "context",
   replyColumn: "reply",
   tokenizer: "bpe",
@@ -23,23 +25,14 @@ const base: Options = {
   test: 0.1,
   batch: 32,
   shapes: 5,
-  accumulate: 1,
   steps: 700,
-  optimizer: "adamw",
   learningRate: 2e-3,
-  finalLearningRate: 1e-5,
   warmup: 70,
-  schedule: "cosine",
-  beta1: 0.9,
-  beta2: 0.98,
   weightDecay: 0.1,
-  clip: 1,
-  averaging: 0,
   evaluateEvery: 100,
   patience: 4,
   checkpointEvery: 200,
   sampleEvery: 200,
-  seed: 1,
 };
 
 const recurrent: Options = { layers: 1, width: 128, dropout: 0.4, attention: "additive" };

@@ -3,9 +3,11 @@ import { gruSequence, lstmSequence, rnnSequence, transformerSequence } from "../
 import { forecastTask } from "../forecast/forecast.ts";
 import type { Options, Preset, Recipe } from "../recipe.ts";
 import { sequenceRecipe } from "../sequence/sequence-recipe.ts";
+import { sequenceDefaults } from "./sequence-defaults.ts";
 
 /** What every preset starts from. */
 const base: Options = {
+  ...sequenceDefaults,
   timeColumn: "date",
   valueColumn: "value",
   knownCovariates: [],
@@ -22,23 +24,14 @@ const base: Options = {
   validation: 0.1,
   test: 0.1,
   batch: 64,
-  accumulate: 1,
   steps: 1000,
-  optimizer: "adamw",
   learningRate: 2e-3,
   finalLearningRate: 2e-5,
   warmup: 50,
-  schedule: "cosine",
-  beta1: 0.9,
-  beta2: 0.98,
   weightDecay: 0.05,
-  clip: 1,
-  averaging: 0,
   evaluateEvery: 100,
-  patience: 0,
   checkpointEvery: 250,
   sampleEvery: 250,
-  seed: 1,
 };
 
 const recurrent: Options = { layers: 2, width: 64, dropout: 0.1 };

@@ -3,9 +3,11 @@ import { gruSequence, lstmSequence, rnnSequence, transformerSequence } from "../
 import { maskedLanguageModelTask } from "../masked-language-model/masked-language-model.ts";
 import type { Options, Recipe } from "../recipe.ts";
 import { sequenceRecipe } from "../sequence/sequence-recipe.ts";
+import { sequenceDefaults } from "./sequence-defaults.ts";
 
 /** What every preset starts from. */
 const base: Options = {
+  ...sequenceDefaults,
   textColumn: "text",
   tokenizer: "bpe",
   vocabulary: 4000,
@@ -16,23 +18,13 @@ const base: Options = {
   test: 0.02,
   batch: 32,
   shapes: 6,
-  accumulate: 1,
   steps: 2000,
-  optimizer: "adamw",
   learningRate: 2e-3,
-  finalLearningRate: 1e-5,
   warmup: 100,
-  schedule: "cosine",
-  beta1: 0.9,
-  beta2: 0.98,
   weightDecay: 0.05,
-  clip: 1,
-  averaging: 0,
   evaluateEvery: 500,
-  patience: 0,
   checkpointEvery: 500,
   sampleEvery: 1000,
-  seed: 1,
 };
 
 const recurrent: Options = { layers: 1, width: 96, dropout: 0.1 };

@@ -3,8 +3,10 @@ import { gruSequence, lstmSequence, rnnSequence, transformerSequence } from "../
 import type { Options, Recipe } from "../recipe.ts";
 import { retrieveTask } from "../retrieve/retrieve.ts";
 import { sequenceRecipe } from "../sequence/sequence-recipe.ts";
+import { sequenceDefaults } from "./sequence-defaults.ts";
 
 const base: Options = {
+  ...sequenceDefaults,
   queryColumn: "query",
   textColumn: "text",
   tokenizer: "bpe",
@@ -18,23 +20,13 @@ const base: Options = {
   test: 0.04,
   batch: 128,
   shapes: 12,
-  accumulate: 1,
   steps: 900,
-  optimizer: "adamw",
   learningRate: 2e-3,
-  finalLearningRate: 1e-5,
   warmup: 50,
-  schedule: "cosine",
-  beta1: 0.9,
-  beta2: 0.98,
   weightDecay: 0.01,
-  clip: 1,
-  averaging: 0,
   evaluateEvery: 300,
-  patience: 0,
   checkpointEvery: 300,
   sampleEvery: 600,
-  seed: 1,
 };
 
 const recurrent: Options = { layers: 1, width: 128, dropout: 0.1 };

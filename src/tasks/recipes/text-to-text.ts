@@ -5,9 +5,11 @@ import { sequenceRecipe } from "../sequence/sequence-recipe.ts";
 import type { SequenceTask } from "../sequence/sequence-task.ts";
 import { summarizeTask } from "../summarize/summarize.ts";
 import { translateTask } from "../translate/translate.ts";
+import { sequenceDefaults } from "./sequence-defaults.ts";
 
 /** What every preset starts from. */
 const base: Options = {
+  ...sequenceDefaults,
   sourceColumn: "source",
   targetColumn: "target",
   tokenizer: "bpe",
@@ -20,23 +22,13 @@ const base: Options = {
   test: 0.03,
   batch: 64,
   shapes: 24,
-  accumulate: 1,
   steps: 4000,
-  optimizer: "adamw",
   learningRate: 1e-3,
-  finalLearningRate: 1e-5,
   warmup: 400,
-  schedule: "cosine",
-  beta1: 0.9,
-  beta2: 0.98,
   weightDecay: 0.01,
-  clip: 1,
-  averaging: 0,
   evaluateEvery: 500,
-  patience: 0,
   checkpointEvery: 500,
   sampleEvery: 1000,
-  seed: 1,
 };
 
 const recurrent: Options = { layers: 2, width: 128, dropout: 0.2, attention: "additive" };

@@ -3,9 +3,11 @@ import { gruSequence, lstmSequence, rnnSequence, transformerSequence } from "../
 import type { Options, Preset, Recipe } from "../recipe.ts";
 import { sequenceRecipe } from "../sequence/sequence-recipe.ts";
 import { transcribeTask } from "../transcribe/transcribe.ts";
+import { sequenceDefaults } from "./sequence-defaults.ts";
 
 /** What every preset starts from. */
 const base: Options = {
+  ...sequenceDefaults,
   groupBy: "speaker",
   skipBad: false,
   spelling: "lower",
@@ -24,23 +26,14 @@ const base: Options = {
   test: 0.1,
   batch: 32,
   shapes: 10,
-  accumulate: 1,
   steps: 3000,
-  optimizer: "adamw",
   learningRate: 2e-3,
   finalLearningRate: 2e-5,
   warmup: 200,
-  schedule: "cosine",
-  beta1: 0.9,
-  beta2: 0.98,
   weightDecay: 0.01,
-  clip: 1,
-  averaging: 0,
   evaluateEvery: 500,
-  patience: 0,
   checkpointEvery: 500,
   sampleEvery: 500,
-  seed: 1,
 };
 
 const recurrent: Options = { layers: 2, width: 128, dropout: 0.1 };
