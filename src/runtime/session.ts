@@ -3,11 +3,12 @@ import type { InferenceSession, Tensor as OrtTensor } from "onnxruntime-web";
 import { endMark, withEndMark } from "../onnx/index.ts";
 import { HeptagenError } from "../util/errors.ts";
 import type { DType, NdArray, NumericArray } from "../util/ndarray.ts";
+import { usableCores } from "./cores.ts";
 import { type Device, isNative, loadRuntime, type Ort } from "./devices.ts";
 
 export interface SessionOptions {
   readonly device: Device;
-  /** Threads of one operator; every core unless told. */
+  /** Threads of one operator; one for each physical core unless told. */
   readonly threads?: number;
   /** Writes ONNX Runtime's profile to files with this prefix. */
   readonly profile?: string;
@@ -68,7 +69,13 @@ export class Session {
    */
   static async create(
     model: Uint8Array,
-    { device, threads, profile, keepMemory = true, foreign = false }: SessionOptions,
+    {
+      device,
+      threads = isNative(device) ? usableCores() : undefined,
+      profile,
+      keepMemory = true,
+      foreign = false,
+    }: SessionOptions,
   ): Promise<Session> {
     const ort = await loadRuntime(device);
     if (device === "wasm" && threads) ort.env.wasm.numThreads = threads;
