@@ -35,6 +35,7 @@ export const forecastTask: SequenceTask<TrainingOptions, RawSeries, SeriesFacts,
   name: "forecast",
   options: trainingOptions,
   abilities: { sample: sampleOptions, evaluate: evaluateOptions, inspect: inspectOptions, predict: predictOptions },
+  columnOptions: ["targets", "knownCovariates", "pastCovariates", "frequency"],
   sampleFile: ".png",
   read: readRawSeries,
   identify: ({ series: { id, grid, values, known, past } }) =>

@@ -91,10 +91,6 @@ const presets: Readonly<Record<string, Preset>> = {
       dropout: 0.2,
     },
   },
-  "own-series": {
-    summary: "your own series, named with --data; two weeks ahead of days unless set",
-    options: {},
-  },
 };
 
 export const forecastRecipes: Recipe[] = networks.map(([backbone, title, own]) =>

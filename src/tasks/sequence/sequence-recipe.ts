@@ -26,7 +26,10 @@ export function sequenceRecipe<Config, Given extends object, Raw, Facts, Example
     abilities: task.abilities,
     async train(given, context) {
       const preset = presetOptions(recipe, context.preset);
-      const names = { networkOptions: Object.keys(networkOptions(task, backbone)), dataOptions: task.dataOptions };
+      const names = {
+        networkOptions: Object.keys(networkOptions(task, backbone)),
+        dataOptions: [...(task.dataOptions ?? []), ...(task.columnOptions ?? [])],
+      };
       const resolved = await resolveOptions(options, names, { preset, given });
       return trainRun(joined, { options: resolved.options as Options & Given, origin: resolved.origin }, context);
     },

@@ -54,6 +54,8 @@ export interface SequenceTask<Given extends object, Raw, Facts, Example, Batch> 
   readonly reads?: boolean;
   /** Options, besides `recordOptions`, that describe one set of data: what a preset or a run says there does not go for other data. */
   readonly dataOptions?: readonly string[];
+  /** Options that describe data and that the model depends on: what a preset says there does not go for other data, but a run's does. */
+  readonly columnOptions?: readonly string[];
   /** Options, besides those of data, that name files or runs: a run keeps their full paths, since it is resumed from any folder. */
   readonly pathOptions?: readonly string[];
   /** Ending of the files that samples are written to; without one, samples are text. */

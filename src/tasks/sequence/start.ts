@@ -49,13 +49,11 @@ const ofTokenizer = ["tokenizer", "vocabulary", "lowercase"];
  */
 export async function resolveOptions(
   schema: z.ZodObject,
-  {
-    networkOptions,
-    dataOptions,
-  }: { readonly networkOptions: readonly string[]; readonly dataOptions?: readonly string[] | undefined },
+  { networkOptions, dataOptions }: { readonly networkOptions: readonly string[]; readonly dataOptions: readonly string[] },
   { preset, given }: { readonly preset: Options; readonly given: Options },
 ): Promise<{ readonly options: Options; readonly origin: Origin | undefined }> {
-  const asked = parseOptions("train", schema.partial(), given) as Options;
+  const parsed = parseOptions("train", schema.partial(), given) as Options; // with defaults, which a preset goes before
+  const asked = Object.fromEntries(Object.entries(parsed).filter(([name]) => name in given)) as Options;
   const origin = typeof asked.initFrom === "string" ? await loadOrigin(asked.initFrom) : undefined;
   const inherited = [...networkOptions, ...(origin?.tokenizer ? ofTokenizer : [])].filter((name) => name in schema.shape);
   const from = Object.fromEntries(
