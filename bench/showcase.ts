@@ -226,8 +226,9 @@ const byName = new Map(known.map((row) => [row.name, row]));
 for (const [name, row] of Object.entries(rows)) {
   if (given.only.length > 0 && !given.only.some((word) => name.includes(word))) continue;
   const before = byName.get(name);
-  if (given.time && before) byName.set(name, { ...before, stepTime: await timeStep(row) });
-  else byName.set(name, await show(name, row));
+  if (!given.time) byName.set(name, await show(name, row));
+  else if (before) byName.set(name, { ...before, stepTime: await timeStep(row) });
+  else console.log(`${name} is not in the results yet: train it first, without --time`);
   const all = Object.keys(rows).flatMap((each) => byName.get(each) ?? []);
   mkdirSync(results, { recursive: true });
   writeFileSync(file, `${JSON.stringify(all, null, 2)}\n`);

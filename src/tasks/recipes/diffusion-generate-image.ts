@@ -49,7 +49,7 @@ export const diffusionGenerateImage = generateImageRecipe(diffusionFamily, {
   presets: {
     digits: { summary: "handwritten digits, 8 × 8, by class, by a flow; two minutes on two cores", options: base },
     fashion: {
-      summary: "garments, 28 × 28, by class, by a flow; a quarter of an hour on two cores",
+      summary: "garments, 28 × 28, by class, by a flow; about twenty minutes on two cores",
       options: {
         ...base,
         data: "fashion-mnist",

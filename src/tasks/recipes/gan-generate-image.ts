@@ -57,7 +57,7 @@ export const ganGenerateImage = generateImageRecipe(ganFamily, {
   presets: {
     digits: { summary: "handwritten digits, 8 × 8, about a minute on two cores", options: base },
     fashion: {
-      summary: "garments, 28 × 28; a quarter of an hour on two cores",
+      summary: "garments, 28 × 28; about twenty minutes on two cores",
       options: {
         ...garments,
         normalization: "batch",

@@ -44,7 +44,7 @@ export const vaeGenerateImage = generateImageRecipe(vaeFamily, {
   presets: {
     digits: { summary: "handwritten digits, 8 × 8, by class; less than a minute on two cores", options: base },
     fashion: {
-      summary: "garments in 256 shades, 28 × 28, by class; a quarter of an hour on two cores",
+      summary: "garments in 256 shades, 28 × 28, by class; about twenty minutes on two cores",
       options: {
         ...base,
         data: "fashion-mnist",
