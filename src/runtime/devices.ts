@@ -43,6 +43,8 @@ const installNative = "npm install onnxruntime-node --onnxruntime-node-install=s
 /** Loads onnxruntime-node; undefined with the reason when it is not there or does not load. */
 async function loadNative(): Promise<{ ort?: Ort; reason: string }> {
   if (!inNode) return { reason: "onnxruntime-node runs in Node only" };
+  // Since 1.29 its Linux builds send what models are loaded to Microsoft unless told not to, which whoever wants it can take back.
+  process.env.ORT_DISABLE_TELEMETRY ??= "1";
   try {
     const loaded = await import("onnxruntime-node");
     // onnxruntime-node types its exports apart from onnxruntime-web, but both re-export onnxruntime-common.
