@@ -15,19 +15,17 @@ const base: Options = {
   bands: 64,
   window: 0.025,
   hop: 0.01,
-  normalization: "training",
+  normalization: "sound",
   frequencyMasks: 2,
   maskedBands: 8,
   timeMasks: 1,
   maskedFrames: 6,
   maskedPart: 0.1,
-  warp: 0.1,
+  warp: 0.2,
   validation: 0.05,
   test: 0.1,
   batch: 32,
   shapes: 10,
-  steps: 3000,
-  learningRate: 2e-3,
   finalLearningRate: 2e-5,
   warmup: 200,
   weightDecay: 0.01,
@@ -36,7 +34,7 @@ const base: Options = {
   sampleEvery: 500,
 };
 
-const recurrent: Options = { layers: 2, width: 128, dropout: 0.1 };
+const recurrent: Options = { layers: 2, width: 192, dropout: 0.1, learningRate: 3e-3 };
 
 /** What each network starts from. */
 const networks = [
@@ -49,7 +47,7 @@ const networks = [
 const presets: Readonly<Record<string, Preset>> = {
   words: {
     summary: "200 English words by synthesised voices; whole voices are held out",
-    options: { data: "spoken-words-synthetic", spelling: "english", hop: 0.008 },
+    options: { data: "spoken-words-synthetic", spelling: "english", hop: 0.008, steps: 8000 },
   },
   czech: {
     summary: "Czech lines of three groups of actors, an hour and a half; texts are held out",
@@ -57,7 +55,6 @@ const presets: Readonly<Record<string, Preset>> = {
       data: "fish-speech",
       groupBy: "text",
       skipBad: true,
-      normalization: "sound",
       batch: 8,
       shapes: 16,
       maskedFrames: 40,
