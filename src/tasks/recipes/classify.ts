@@ -76,7 +76,7 @@ export const sentimentRecipes = recipesOf("sentiment", "tells how the writer of 
       tokenDropout: 0.3,
       weightDecay: 0,
       clip: 0,
-      shapes: 3,
+      shapes: 8,
       steps: 500,
       warmup: 20,
       evaluateEvery: 50,
