@@ -25,12 +25,15 @@ export function classifierBaseline(
     examples.map(({ text }) => text),
   );
   const classes = training.map((raw) => (raw.labels ?? []).map((label) => labels.indexOf(label)));
+  // Gradients are sums over the texts: scikit-learn stops at ten times this, and to go on takes many minutes with 30,000 texts.
+  const tolerance = 1e-5 * training.length;
   const flat = several
     ? predictLabels(
         fitOneVersusRest(
           vectors,
           classes.flatMap((set) => labels.map((_, c) => (set.includes(c) ? 1 : 0))),
           labels.length,
+          { tolerance },
         ),
         asked,
       )
@@ -39,6 +42,7 @@ export function classifierBaseline(
           vectors,
           classes.map(([c]) => c as number),
           labels.length,
+          { tolerance },
         ),
         asked,
       );

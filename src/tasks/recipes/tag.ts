@@ -22,7 +22,7 @@ const base: Options = {
   validation: 0.04,
   test: 0.1,
   batch: 32,
-  shapes: 8,
+  shapes: 12,
   steps: 1500,
   learningRate: 2e-3,
   warmup: 100,
