@@ -12,26 +12,30 @@ const rounds = 15;
 
 interface Life {
   readonly output: string;
-  readonly milliseconds: number;
+  /** Milliseconds from its start to when it had resumed, if it came so far. */
+  readonly startup?: number;
 }
 
-/** Starts the child and kills it `delay` ms after it resumed (or after its start, to hit the resuming itself). */
-function live(folder: string, { delay, from }: { delay: number; from: "start" | "resumed" }): Promise<Life> {
+/** Starts the child and kills it `delay` ms after its start (to hit the resuming itself) or after it saved `saves` times. */
+function live(folder: string, { delay, after }: { delay: number; after: "start" | { saves: number } }): Promise<Life> {
   const process_ = spawn(process.execPath, ["--import", "tsx", child, folder], { stdio: ["ignore", "pipe", "inherit"] });
   const begin = performance.now();
   let output = "";
+  let startup: number | undefined;
   let due = false;
   const kill = () => {
     if (due) return;
     due = true;
     setTimeout(() => process_.kill("SIGKILL"), delay);
   };
-  if (from === "start") kill();
+  if (after === "start") kill();
   process_.stdout.on("data", (text) => {
     output += text;
-    if (output.includes("resumed")) kill();
+    if (!output.includes("resumed")) return;
+    startup ??= performance.now() - begin;
+    if (after !== "start" && output.split("saved").length > after.saves) kill();
   });
-  return new Promise((resolve) => process_.once("close", () => resolve({ output, milliseconds: performance.now() - begin })));
+  return new Promise((resolve) => process_.once("close", () => resolve({ output, ...(startup && { startup }) })));
 }
 
 /** Kills one run again and again, at moments drawn from `seed`; returns how many checkpoints were saved. */
@@ -45,9 +49,11 @@ async function killAgainAndAgain(folder: string, seed: number): Promise<number> 
   let startup = 300;
   for (let round = 0; round < rounds; round++) {
     const early = round % 4 === 3;
-    const delay = early ? startup * (0.8 + 0.4 * random()) : 100 * random();
-    const { output, milliseconds } = await live(folder, { delay, from: early ? "start" : "resumed" });
-    if (!early) startup = milliseconds - delay;
+    // On a machine of any speed: after none to four further checkpoints, and anywhere in the one that follows.
+    const saves = Math.floor(5 * random());
+    const delay = early ? startup * (0.8 + 0.4 * random()) : 40 * random();
+    const { output, startup: took } = await live(folder, { delay, after: early ? "start" : { saves } });
+    startup = took ?? startup;
     expect(output).not.toContain("torn");
     const resumed = /resumed (\d+)/.exec(output)?.[1];
     if (resumed !== undefined) {

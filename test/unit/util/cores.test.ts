@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { countCores } from "../../../src/runtime/cores.ts";
+import { countCores, threadsOf } from "../../../src/runtime/cores.ts";
 
 const processor = (id: number, socket: number, core: number) =>
   `processor\t: ${id}\nmodel name\t: Some\nphysical id\t: ${socket}\nsiblings\t: 2\ncore id\t\t: ${core}\n`;
@@ -15,4 +15,10 @@ test("no more than the process may use", () => {
 
 test("a list without cores leaves the choice to the runtime", () => {
   expect(countCores("processor\t: 0\nBogoMIPS\t: 48.00\n", 4)).toBeUndefined();
+});
+
+test("a number of threads that is set counts, anything else that is set is refused", () => {
+  expect(threadsOf({})).toBeUndefined();
+  expect(threadsOf({ HEPTAGEN_THREADS: "3" })).toBe(3);
+  for (const wrong of ["0", "1.5", "many"]) expect(() => threadsOf({ HEPTAGEN_THREADS: wrong })).toThrow(/whole number from 1/);
 });
