@@ -1,6 +1,9 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
-/** One kind of test: a folder under test/, how long one test may take, and how many files may run at once. */
+/**
+ * One kind of test: a folder under test/, how long one test may take, and how many files may run at once. Side by side, each file's
+ * operators use one core.
+ */
 function kind(name: string, { seconds, workers, order }: { seconds: number; workers: number; order: number }) {
   return {
     extends: true,
@@ -11,6 +14,7 @@ function kind(name: string, { seconds, workers, order }: { seconds: number; work
       hookTimeout: seconds * 1000,
       maxWorkers: workers,
       sequence: { groupOrder: order },
+      env: workers > 1 ? { HEPTAGEN_THREADS: "1" } : {},
     },
   } satisfies TestProjectInlineConfiguration;
 }

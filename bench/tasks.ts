@@ -1,7 +1,8 @@
 /**
  * What tasks on sequences reach: the latest evaluation of runs, put together.
  *
- *     npm run bench:tasks -- runs/a runs/b …     adds these runs to bench/results/tasks.{json,md}; one of the same recipe and preset is replaced
+ *     npm run bench:tasks -- runs/a runs/b …     adds these runs to bench/results/tasks.{json,md}; one of the same recipe, preset and variant is
+ *                                                replaced
  *
  * A run is trained by its recipe and evaluated by `heptagen eval` on the test part of its data, with the baseline that stands beside it.
  */
@@ -46,7 +47,7 @@ async function rowOf(folder: string): Promise<Row> {
   return {
     recipe: config.recipe,
     preset,
-    options: changed,
+    options: { ...changed, ...(typeof options.initFrom === "string" && { initFrom: basename(options.initFrom) }) },
     step: last.step,
     steps: Number(options.steps),
     time: last.time,
@@ -55,30 +56,44 @@ async function rowOf(folder: string): Promise<Row> {
   };
 }
 
+/** What stands beside the preset as it is: the same without its condition, or started from another run. */
+function nameOf({ recipe, preset, options }: Row): string {
+  const unconditioned = options.condition === false ? ", without condition" : "";
+  const started = options.initFrom === undefined ? "" : ", started from another run";
+  return `${recipe}, ${preset}${unconditioned}${started}`;
+}
+
 function toMarkdown(rows: readonly Row[]): string {
   const { processor, cores, node } = describeMachine();
-  const lines = rows.flatMap(({ recipe, preset, options, step, steps, time, evaluation, measures }) => [
-    `## ${recipe}, ${preset}`,
+  const lines = rows.flatMap((row) => [
+    `## ${nameOf(row)}`,
     "",
-    `${step ?? "?"} of ${steps} steps, evaluated ${time.slice(0, 16)} with ${JSON.stringify(evaluation)}` +
-      `${Object.keys(options).length > 0 ? `; other than the preset: ${JSON.stringify(options)}` : ""}.`,
+    aboutOf(row),
     "",
     "| measure | value |",
     "|---|---|",
-    ...measures.filter(shown).map(({ name, value }) => `| ${name} | ${Number.isInteger(value) ? value : value.toPrecision(4)} |`),
+    ...row.measures
+      .filter(shown)
+      .map(({ name, value }) => `| ${name} | ${Number.isInteger(value) ? value : value.toPrecision(4)} |`),
     "",
   ]);
   const head = ["# Tasks", "", `\`npm run bench:tasks\` on ${processor}, ${cores} cores, Node ${node}.`, ""];
   return `${[...head, ...lines].join("\n")}`;
 }
 
+/** How far it was trained, and how it was evaluated. */
+function aboutOf({ step, steps, time, evaluation, options }: Row): string {
+  const differing = Object.keys(options).length > 0 ? `; other than the preset: ${JSON.stringify(options)}` : "";
+  return `${step ?? "?"} of ${steps} steps, evaluated ${time.slice(0, 16)} with ${JSON.stringify(evaluation)}${differing}.`;
+}
+
 const file = (ending: string) => fileURLToPath(new URL(`./results/tasks.${ending}`, import.meta.url));
 const known: Row[] = existsSync(file("json")) ? JSON.parse(readFileSync(file("json"), "utf8")) : [];
-const byName = new Map(known.map((row) => [`${row.recipe} ${row.preset}`, row]));
+const byName = new Map(known.map((row) => [nameOf(row), row]));
 for (const folder of process.argv.slice(2)) {
   const row = await rowOf(folder);
-  byName.set(`${row.recipe} ${row.preset}`, row);
-  console.log(`${basename(folder)}: ${row.recipe}, ${row.preset}`);
+  byName.set(nameOf(row), row);
+  console.log(`${basename(folder)}: ${nameOf(row)}`);
 }
 const rows = [...byName.values()].sort((a, b) =>
   `${a.recipe.split("/")[1]} ${a.preset} ${a.recipe}` < `${b.recipe.split("/")[1]} ${b.preset} ${b.recipe}` ? -1 : 1,
