@@ -68,7 +68,7 @@ async function killAgainAndAgain(folder: string, seed: number): Promise<number> 
     expect(warnings).toEqual([]);
     expect([model.get("layers.1")?.data[2], optimizer.get("step")?.data[0], position]).toEqual([step, step, { step }]);
     const kept = (await readdir(join(folder, "checkpoints"))).filter((name) => name.startsWith("step-"));
-    // Those that are kept, and two that a kill between a save and its cleaning up leaves: the oldest, and the one that was best before.
+    // The two newest, the best one, one that a kill came before the removal of, and the draft of one that the next kill came into.
     expect(kept.length).toBeLessThanOrEqual(5);
   }
   return known;
