@@ -95,8 +95,7 @@ for (const folder of process.argv.slice(2)) {
   byName.set(nameOf(row), row);
   console.log(`${basename(folder)}: ${nameOf(row)}`);
 }
-const rows = [...byName.values()].sort((a, b) =>
-  `${a.recipe.split("/")[1]} ${a.preset} ${a.recipe}` < `${b.recipe.split("/")[1]} ${b.preset} ${b.recipe}` ? -1 : 1,
-);
+const place = (row: Row) => `${row.recipe.split("/")[1]} ${row.preset} ${nameOf(row)}`;
+const rows = [...byName.values()].sort((a, b) => (place(a) < place(b) ? -1 : 1));
 writeFileSync(file("json"), `${JSON.stringify(rows, null, 2)}\n`);
 writeFileSync(file("md"), toMarkdown(rows));

@@ -109,7 +109,6 @@ export function speechRecognizer<Network>(network: SequenceNetwork<Network>): Sp
       if (!(Number.isInteger(value) && value >= least)) throw misfit(name, `a whole number from ${least}`, value);
     }
     if (!(augment.warp >= 0 && augment.warp < 1)) throw misfit("augment.warp", "a part from 0 to below 1", augment.warp);
-    if (!(augment.lowPass >= 0 && augment.lowPass <= 1)) throw misfit("augment.lowPass", "a part from 0 to 1", augment.lowPass);
     if (!(augment.fraction >= 0 && augment.fraction <= 1))
       throw misfit("augment.fraction", "a part from 0 to 1", augment.fraction);
   };

@@ -1,7 +1,7 @@
 /**
  * SpecAugment (Park et al. 2019): hides some bands and some stretches of time of a spectrogram, so that a recogniser learns to do
  * without them. The paper's time warping is left out: it helped least of the three, and cost most. Bands may be stretched instead,
- * so that voices sound like others, and the upper ones be missing, as by telephone.
+ * so that voices sound like others.
  *
  * Legend: B sounds, T frames, F bands, M masks.
  */
@@ -21,7 +21,6 @@ import {
   maximum,
   minimum,
   mul,
-  or,
   reshape,
   slice,
   sub,
@@ -37,8 +36,6 @@ export interface SpecAugmentOptions {
   readonly fraction: number;
   /** Bands are stretched or squeezed by up to this part, as by vocal tracts of other lengths (Jaitly & Hinton 2013); 0 for not. */
   readonly warp: number;
-  /** This part of the sounds have none of their upper bands, from a random one of the highest two fifths on. */
-  readonly lowPass: number;
 }
 
 /** The paper's LibriSpeech double policy. */
@@ -49,7 +46,6 @@ export const specAugmentDefaults: SpecAugmentOptions = {
   frames: 100,
   fraction: 0.2,
   warp: 0,
-  lowPass: 0,
 };
 
 /**
@@ -63,7 +59,7 @@ export const specAugmentDefaults: SpecAugmentOptions = {
 export function specAugment(
   x: Tensor,
   lengths: Tensor,
-  { frequencyMasks, bands, timeMasks, frames, fraction, warp, lowPass }: SpecAugmentOptions,
+  { frequencyMasks, bands, timeMasks, frames, fraction, warp }: SpecAugmentOptions,
   key: TracedKey | undefined,
 ): Tensor {
   if (!key) return x;
@@ -75,12 +71,6 @@ export function specAugment(
     );
   }
   let y = warp > 0 ? warpBands(x, mul(sub(uniform(key.fold("warp"), [batch]), 0.5), 2 * warp)) : x;
-  if (lowPass > 0) {
-    const chances = uniform(key.fold("low-pass"), [batch, 2, 1]);
-    const first = mul(sub(1, mul(slice(chances, { 1: { stop: 1 } }), 0.4)), width); // [B, 1, 1]
-    const whole = lessEqual(lowPass, slice(chances, { 1: { start: 1 } }));
-    y = mul(y, cast(or(whole, less(arange(width, "float32"), first)), "float32"));
-  }
   if (frequencyMasks > 0) {
     const kept = keep(width, width, Math.min(bands, width), uniform(key.fold("frequency"), [batch, frequencyMasks, 2]));
     y = mul(y, reshape(kept, [batch, 1, width]));

@@ -126,20 +126,27 @@ export async function saveCheckpoint(folder: string, content: CheckpointContent,
     await rm(draft, { recursive: true, force: true }).catch(() => undefined); // the first error is the one to report
     throw storageError(error, final);
   }
-  await prune(folder).catch((error: unknown) => {
-    throw storageError(error, folder);
-  });
+  await pruneCheckpoints(folder);
   return final;
 }
 
-async function prune(folder: string): Promise<void> {
-  const all = await listCheckpoints(folder);
-  const { best } = await findBest(all);
-  for (const old of all.slice(2)) {
-    if (old === best) continue;
-    const aside = temporaryPath(old.folder);
-    await rename(old.folder, aside);
-    await rm(aside, { recursive: true, force: true });
+/**
+ * Removes checkpoints that are neither among the last two nor the best.
+ *
+ * @throws HeptagenError `storage/…`
+ */
+export async function pruneCheckpoints(folder: string): Promise<void> {
+  try {
+    const all = await listCheckpoints(folder);
+    const { best } = await findBest(all);
+    for (const old of all.slice(2)) {
+      if (old === best) continue;
+      const aside = temporaryPath(old.folder);
+      await rename(old.folder, aside);
+      await rm(aside, { recursive: true, force: true });
+    }
+  } catch (error) {
+    throw storageError(error, folder);
   }
 }
 

@@ -13,6 +13,7 @@ import {
   findBest,
   listCheckpoints,
   loadCheckpoint,
+  pruneCheckpoints,
   saveCheckpoint,
 } from "./checkpoints.node.ts";
 import {
@@ -125,6 +126,7 @@ export async function resumeRun(path: string): Promise<{ run: TrainingRun; check
     if (checkpoint) {
       const best = await loadCheckpoint(folder, "best", { modelOnly: true });
       await publish(best.folder, reader.path(runFiles.model));
+      await pruneCheckpoints(folder); // a kill may have come between a save and its cleaning up
     }
     return { run: trainingRun(reader, lock), checkpoint };
   } catch (error) {

@@ -32,11 +32,6 @@ const augmentation = {
   warp: fraction.describe(
     "bands are stretched or squeezed by up to this part in training, as by longer and shorter vocal tracts",
   ),
-  lowPass: z
-    .number()
-    .min(0)
-    .max(1)
-    .describe("this part of the sounds are heard without their upper bands in training, as by telephone"),
 };
 
 export const trainingOptions = z.strictObject({

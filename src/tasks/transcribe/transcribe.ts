@@ -67,12 +67,12 @@ export const transcribeTask: SequenceTask<TrainingOptions, RawSpeech, SpeechFact
   unit: "frames",
   model({ network, config, assets, options }) {
     const model = speechRecognizer(network);
-    const { frequencyMasks, maskedBands: bands, timeMasks, maskedFrames: frames, maskedPart: fraction, warp, lowPass } = options;
+    const { frequencyMasks, maskedBands: bands, timeMasks, maskedFrames: frames, maskedPart: fraction, warp } = options;
     const whole = {
       bands: options.bands,
       vocabulary: (assets.tokenizer?.vocabularySize as number) + 1, // and the blank
       network: config,
-      augment: { frequencyMasks, bands, timeMasks, frames, fraction, warp, lowPass },
+      augment: { frequencyMasks, bands, timeMasks, frames, fraction, warp },
     };
     return {
       init: (key) => model.init(whole, key) as unknown as Tree<NdArray>,
