@@ -22,7 +22,6 @@ const base: Options = {
   maskedFrames: 6,
   maskedPart: 0.1,
   warp: 0.2,
-  lowPass: 0,
   validation: 0.05,
   test: 0.1,
   batch: 32,
