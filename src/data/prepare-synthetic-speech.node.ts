@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { File, OpenFile, PreopenDirectory, WASI } from "@bjorn3/browser_wasi_shim";
 import { decodeSound, resample } from "./decode-sound.node.ts";
 import { fileBelow, write } from "./prepare-files.node.ts";
-import { fliteVoices, formantVoices, type Split, spokenLetters, spokenWords } from "./speech-words.ts";
+import { formantVoices, type RecordedVoice, recordedVoices, type Split, spokenLetters, spokenWords } from "./speech-words.ts";
 import { transcriptTable } from "./transcripts.ts";
 
 const rate = 16000;
@@ -33,7 +33,7 @@ export async function prepareSyntheticSpeech(from: readonly string[], to: string
   const flite = await loadFlite(await fileBelow(from, /(^|\/)flite\.wasm$/));
   const formant = await loadEspeak(await fileBelow(from, /(^|\/)espeak-ng\.js$/));
   const voices: Voice[] = [
-    ...Object.entries(fliteVoices).map(([name, split]) => ({ name: `flite-${name}`, split, say: flite(name) })),
+    ...recordedVoices.map((voice) => ({ name: `flite-${voice.name}`, split: voice.split, say: flite(voice) })),
     ...formantVoices.map(({ name, split, ...how }) => ({
       name: `espeak-${name.replace("+", "-")}`,
       split,
@@ -103,18 +103,23 @@ function trimmed(samples: Float32Array): Float32Array {
 }
 
 /** Flite as a WASI program, run anew for each word with a folder in memory that it writes a .wav file to. */
-async function loadFlite(file: string): Promise<(voice: string) => (text: string) => Promise<Said>> {
+async function loadFlite(file: string): Promise<(voice: RecordedVoice) => (text: string) => Promise<Said>> {
   const module = await WebAssembly.compile(new Uint8Array(await fs.readFile(file)));
-  return (voice) => async (text) => {
-    const folder = new PreopenDirectory("/out", new Map());
-    const sink = () => new OpenFile(new File([]));
-    const argv = ["flite", "-voice", voice, "-t", text, "-o", "/out/said.wav"];
-    const wasi = new WASI(argv, [], [sink(), sink(), sink(), folder], { debug: false });
-    const instance = await WebAssembly.instantiate(module, { wasi_snapshot_preview1: wasi.wasiImport });
-    wasi.start(instance as unknown as Parameters<typeof wasi.start>[0]); // it exports what a WASI program does
-    const said = folder.dir.contents.get("said.wav");
-    return decodeSound(said instanceof File ? said.data : new Uint8Array(0), `${file}: ${voice}: ${text}`);
-  };
+  return ({ name, person, pitch, stretch }) =>
+    async (text) => {
+      const folder = new PreopenDirectory("/out", new Map());
+      const sink = () => new OpenFile(new File([]));
+      const set = { int_f0_target_mean: pitch, duration_stretch: stretch };
+      const how = Object.entries(set).flatMap(([feature, value]) =>
+        value === undefined ? [] : ["--setf", `${feature}=${value}`],
+      );
+      const argv = ["flite", "-voice", person, ...how, "-t", text, "-o", "/out/said.wav"];
+      const wasi = new WASI(argv, [], [sink(), sink(), sink(), folder], { debug: false });
+      const instance = await WebAssembly.instantiate(module, { wasi_snapshot_preview1: wasi.wasiImport });
+      wasi.start(instance as unknown as Parameters<typeof wasi.start>[0]); // it exports what a WASI program does
+      const said = folder.dir.contents.get("said.wav");
+      return decodeSound(said instanceof File ? said.data : new Uint8Array(0), `${file}: ${name}: ${text}`);
+    };
 }
 
 /** What is used of `@echogarden/espeak-ng-emscripten`. */

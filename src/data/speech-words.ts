@@ -29,13 +29,40 @@ export interface FormantVoice {
   readonly split: Split;
 }
 
-/** Voices of Flite, each of another person, and whether one is held out. */
-export const fliteVoices: Readonly<Record<string, Split>> = { slt: "train", awb: "train", kal16: "validation", rms: "test" };
+/** A voice of Flite, recorded from one person; in training also higher, lower and of another speed than that person speaks. */
+export interface RecordedVoice {
+  readonly name: string;
+  readonly person: string;
+  /** Mean pitch in Hz; the person's own unless set. */
+  readonly pitch?: number;
+  /** Length of what is said, times the person's own. */
+  readonly stretch?: number;
+  readonly split: Split;
+}
+
+const manners: Readonly<Record<string, Pick<RecordedVoice, "pitch" | "stretch">>> = {
+  "": {},
+  "-high": { pitch: 220, stretch: 0.85 },
+  "-low": { pitch: 100, stretch: 1.2 },
+  "-middle": { pitch: 150, stretch: 1.05 },
+};
+
+/** Voices of Flite: three people train, in four manners each, and one is held out. */
+export const recordedVoices: readonly RecordedVoice[] = [
+  ...["slt", "awb", "kal16"].flatMap((person) =>
+    Object.entries(manners).map(([manner, how]) => ({ name: `${person}${manner}`, person, ...how, split: "train" as const })),
+  ),
+  { name: "rms", person: "rms", split: "test" },
+];
 
 const variants: Readonly<Record<Split, string>> = {
   train: `en-us en-us+f1 en-us+f2 en-us+m1 en-us+m3 en-us+klatt2 en-us+Alex en-us+Andrea en-us+Gene en-us+Lee en-us+Mario en-us+Michael
     en-us+adam en-us+anika en-us+belinda en-us+david en-us+linda en-us+marcelo en-us+steph en-us+zac en-gb en-gb+f3 en-gb+m2
-    en-gb-x-rp+Alicia en-gb-x-gbclan+Denis en-us-nyc+paul en-029+pablo`,
+    en-gb-x-rp+Alicia en-gb-x-gbclan+Denis en-us-nyc+paul en-029+pablo en-us+m4 en-gb+m6 en-us+m8 en-us+Andy en-gb-x-rp+Diogo en-us+Gene2
+    en-029+Henrique en-us+Jacky en-gb-scotland+Marco en-us+Mike en-us-nyc+Nguyen en-us+Reed en-gb+RicishayMax en-us+Storm en-us+announcer
+    en-029+antonio en-gb+aunty en-us+benjamin en-gb-x-gbclan+boris en-us+caleb en-us+ed en-gb+edward en-gb-x-gbcwmd+grandma en-us+grandpa
+    en-gb-scotland+gustave en-us+ian en-us-nyc+iven en-us+klatt en-gb+klatt3 en-us+max en-gb-x-rp+michel en-029+miguel en-us+norbert
+    en-us+pedro en-gb+quincy en-us+robert en-us-nyc+sandro en-us+travis en-gb-x-gbcwmd+victor`,
   validation: "en-us+f4 en-us+m5 en-gb+Hugo",
   test: "en-us+f5 en-us+m7 en-us+klatt4 en-gb-scotland+john en-us+shelby en-gb-x-gbcwmd+Annie",
 };

@@ -134,6 +134,7 @@ export function ctcBeamSearch<State>(scores: Float32Array, options: BeamSearchOp
         const came = from.parent && label === from.label ? from.blank : total;
         if (came === never || logp === never) continue;
         const to = from.children.get(label) ?? extend(from, label, scorer);
+        if (to.added === never) continue;
         to.nextSpoken = logAdd(to.nextSpoken, came + logp);
         reached.add(to);
       }
@@ -152,7 +153,10 @@ export function ctcBeamSearch<State>(scores: Float32Array, options: BeamSearchOp
     const score = logProbability + node.added + (scorer ? scorer.finish(node.state as State) : 0);
     return { labels: labelsOf(node), logProbability, score };
   });
-  return found.sort((a, b) => b.score - a.score);
+  // Where nothing that is allowed has been finished, nothing was said.
+  const allowed = found.filter(({ score }) => score > never);
+  if (allowed.length === 0) return [{ labels: [], logProbability: never, score: never }];
+  return allowed.sort((a, b) => b.score - a.score);
 }
 
 function prefix(parent: Prefix | undefined, label: number, state: unknown, added: number): Prefix {
@@ -246,19 +250,35 @@ interface Spoken {
   readonly open: string;
 }
 
-/** A language model over words: it is asked when a word is finished, by the label `space` or by the end. */
+/**
+ * A language model over words: it is asked when a word is finished, by the label `space` or by the end.
+ *
+ * @param options with a `lexicon` nothing but its words is heard: what begins none of them is given up at once
+ */
 export function wordScorer(
   model: NextToken,
-  { spell, weight = 1, bonus = 0, space }: ScorerOptions & { readonly space: number },
+  {
+    spell,
+    weight = 1,
+    bonus = 0,
+    space,
+    lexicon,
+  }: ScorerOptions & { readonly space: number; readonly lexicon?: ReadonlySet<string> | undefined },
 ): LabelScorer<Spoken> {
-  const close = ({ words, open }: Spoken) =>
-    open === ""
-      ? { score: 0, state: { words, open } }
-      : { score: weight * model(words, open) + bonus, state: { words: [...words, open], open: "" } };
+  const beginnings =
+    lexicon && new Set([...lexicon].flatMap((word) => [...word].map((_, i) => [...word].slice(0, i + 1).join(""))));
+  const close = ({ words, open }: Spoken) => {
+    if (open === "") return { score: 0, state: { words, open } };
+    const score = lexicon && !lexicon.has(open) ? never : weight * model(words, open) + bonus;
+    return { score, state: { words: [...words, open], open: "" } };
+  };
   return {
     start: { words: [], open: "" },
-    next: (said, label) =>
-      label === space ? close(said) : { score: 0, state: { words: said.words, open: said.open + spell(label) } },
+    next(said, label) {
+      if (label === space) return close(said);
+      const open = said.open + spell(label);
+      return { score: beginnings && !beginnings.has(open) ? never : 0, state: { words: said.words, open } };
+    },
     finish: (said) => {
       const { score, state } = close(said);
       return score + weight * model(state.words, undefined);

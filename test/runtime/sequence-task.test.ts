@@ -179,7 +179,7 @@ describe("rare classes", () => {
     const { transformerNetwork } = await import("../../src/models/transformer-network.ts");
     const { characterTokenizer } = await import("../../src/data/index.ts");
     const { key } = await import("../../src/util/random.ts");
-    const facts = { labels: ["dry", "wet"], several: false, counts: [40, 20] };
+    const facts = { pairs: "", labels: ["dry", "wet"], several: false, counts: [40, 20] };
     const examples = Array.from({ length: 60 }, (_, i) => ({
       text: "x",
       ids: Int32Array.of(1),

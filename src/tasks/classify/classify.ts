@@ -6,7 +6,16 @@
  */
 
 import type { Tensor } from "../../core/index.ts";
-import { type ClassifierParams, forward, init, labelLoss, labelSetLoss } from "../../models/sequence-classifier.ts";
+import {
+  type ClassifierParams,
+  forward,
+  init,
+  labelLoss,
+  labelSetLoss,
+  pairTable,
+  readers,
+} from "../../models/sequence-classifier.ts";
+import { add, mul } from "../../ops/index.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import { ndarray } from "../../util/ndarray.ts";
 import type { Tree } from "../../util/tree.ts";
@@ -16,7 +25,7 @@ import { inputText, splitPlaced } from "../sequence/records.ts";
 import type { SequenceTask } from "../sequence/sequence-task.ts";
 import { specialTokens } from "../sequence/special-tokens.ts";
 import { cased, learnTokenizer } from "../sequence/text.ts";
-import { type ClassFacts, classFacts, encodeExample, type RawText, readTexts, type TextExample } from "./data.ts";
+import { type ClassFacts, classFacts, encodeExample, learnPairs, type RawText, readTexts, type TextExample } from "./data.ts";
 import {
   evaluateOptions,
   inspectOptions,
@@ -47,14 +56,11 @@ export function classifyTask(name: string): SequenceTask<TrainingOptions, RawTex
     split: (raws, options) => splitPlaced(raws, { placedOf: ({ placed }) => placed, inputOf: ({ text }) => text }, options),
     async learn(train, options, known) {
       const facts = classFacts(train);
-      return {
-        facts,
-        tokenizer: await learnTokenizer(
-          options,
-          train.map(({ text }) => cased(text, options)),
-          known,
-        ),
-      };
+      const texts = train.map(({ text }) => cased(text, options));
+      const tokenizer = await learnTokenizer(options, texts, known);
+      const read = () => texts.map((text) => tokenizer.encode(text).subarray(0, options.longest));
+      const pairs = options.bag > 0 ? learnPairs(read(), tokenizer.vocabularySize) : [];
+      return { facts: { ...facts, pairs: pairs.map((pair) => pair.join(" ")).join() }, tokenizer };
     },
     encode: encodeExample,
     input: (value, place) => ({ text: inputText(value, place, "text"), labels: undefined, placed: { place } }),
@@ -66,19 +72,25 @@ export function classifyTask(name: string): SequenceTask<TrainingOptions, RawTex
     measureNames: classMeasureNames,
     unit: "tokens",
     model({ network, config, assets, options }) {
-      const { labels, several, counts } = assets.facts;
+      const { labels, several, counts, pairs } = assets.facts;
       const { vocabulary, mask } = specialTokens(assets.tokenizer as NonNullable<typeof assets.tokenizer>);
-      const { headDropout: dropout, tokenDropout, pooling } = options;
-      const model = { network, config, vocabulary, mask, classes: labels.length, dropout, tokenDropout, pooling };
+      const { headDropout: dropout, tokenDropout, pooling, bag } = options;
+      const sizes = { vocabulary, mask, classes: labels.length, pairs: pairTable(pairsIn(pairs)) };
+      const model = { network, config, ...sizes, dropout, tokenDropout, pooling, bag };
       const total = counts.reduce((a, b) => a + b, 0);
       const classWeight = (c: number): number =>
         options.balance === "weights" ? total / (labels.length * (counts[c] as number)) : 1;
       return {
         init: (key) => init(model, key) as unknown as Tree<NdArray>,
         loss(params, { tokens, lengths, labels: wanted, weights }, key) {
-          const logits = forward(model, params as unknown as ClassifierParams, tokens, lengths, { key });
+          const each = readers(model, params as unknown as ClassifierParams, tokens, lengths, { key }).map((logits) =>
+            several ? labelSetLoss(logits, wanted, weights) : labelLoss(logits, wanted, weights, options.labelSmoothing),
+          );
           return {
-            loss: several ? labelSetLoss(logits, wanted, weights) : labelLoss(logits, wanted, weights, options.labelSmoothing),
+            loss: mul(
+              each.reduce((a, b) => add(a, b)),
+              1 / each.length,
+            ),
           };
         },
         batches: (examples, key) =>
@@ -132,5 +144,9 @@ export function classifyTask(name: string): SequenceTask<TrainingOptions, RawTex
     },
   };
 }
+
+/** Pairs as facts hold them. */
+const pairsIn = (text: string): [number, number][] =>
+  text === "" ? [] : text.split(",").map((pair) => pair.split(" ").map(Number) as [number, number]);
 
 const whole = (value: number): string => value.toLocaleString("en");

@@ -22,6 +22,8 @@ export interface ClassFacts {
   readonly several: boolean;
   /** How often each occurs in training. */
   readonly counts: readonly number[];
+  /** Pairs of neighbouring tokens that occur in several texts of training, the most frequent first, as `12 7,3 9`; none without a bag. */
+  readonly pairs: string;
 }
 
 export interface TextExample {
@@ -52,7 +54,7 @@ function labelsIn(record: DataRecord, column: string, separator: string | undefi
 }
 
 /** @throws HeptagenError `data/one-class` */
-export function classFacts(train: readonly RawText[]): ClassFacts {
+export function classFacts(train: readonly RawText[]): Omit<ClassFacts, "pairs"> {
   const counts = new Map<string, number>();
   let several = false;
   for (const { labels = [] } of train) {
@@ -71,6 +73,27 @@ export function classFacts(train: readonly RawText[]): ClassFacts {
     );
   }
   return { labels, several, counts: labels.map((label) => counts.get(label) as number) };
+}
+
+/** Texts in which a pair of tokens must occur to be known: of those in a single one nothing holds for others. */
+const fewestTexts = 2;
+
+/** Most pairs that are learnt: each has a vector. */
+const mostPairs = 32_768;
+
+/** The pairs of neighbouring tokens that occur in several texts, the most frequent first. */
+export function learnPairs(texts: readonly Int32Array[], vocabulary: number): [number, number][] {
+  const counts = new Map<number, number>();
+  for (const ids of texts) {
+    const own = new Set<number>();
+    for (let t = 1; t < ids.length; t++) own.add((ids[t - 1] as number) * vocabulary + (ids[t] as number));
+    for (const pair of own) counts.set(pair, (counts.get(pair) ?? 0) + 1);
+  }
+  return [...counts]
+    .filter(([, count]) => count >= fewestTexts)
+    .sort(([a, m], [b, n]) => n - m || a - b)
+    .slice(0, mostPairs)
+    .map(([pair]) => [Math.floor(pair / vocabulary), pair % vocabulary]);
 }
 
 /** @throws HeptagenError `data/label` for a class that training has not seen, `data/empty` */

@@ -22,9 +22,14 @@ export const trainingOptions = z.strictObject({
   headDropout: fraction.describe("fraction of what the network sums a text up to that is dropped in training"),
   tokenDropout: fraction.describe("fraction of the tokens that are hidden in training, each time others"),
   pooling: z
-    .enum(["summary", "mean-max", "summary-words"])
+    .enum(["summary", "mean-max"])
+    .describe("what the network sums a text up to: its own summary, or the mean and the largest of its states"),
+  bag: z
+    .number()
+    .min(0)
+    .max(1)
     .describe(
-      "what a text is summed up to: the network's own summary, the mean and the largest of its states, or its summary and the mean of the tokens' vectors",
+      "share in the decision of a reader beside the network that sees tokens and pairs of neighbours, not their order; 0: none",
     ),
   ...sequenceOptions,
 });

@@ -1,6 +1,7 @@
 /** From a network's scores to text: the likeliest path, or a beam search that may listen to a language model. */
 import { countNgrams, readDocuments, type Tokenizer } from "../../data/index.ts";
 import { bestPath, ctcAlign, ctcBeamSearch, type LabelScorer, labelScorer, wordScorer } from "../../nn/index.ts";
+import { HeptagenError } from "../../util/errors.ts";
 import { type SpeechFacts, spelt } from "./data.ts";
 import type { DecodingOptions, TrainingOptions } from "./options.ts";
 
@@ -52,6 +53,7 @@ export async function decoderOf(
 async function scorerOf(
   {
     languageModel,
+    lexicon,
     languageModelText,
     languageModelOrder: order,
     languageModelWeight: weight,
@@ -61,6 +63,11 @@ async function scorerOf(
   facts: SpeechFacts,
   spelling: TrainingOptions["spelling"],
 ): Promise<LabelScorer | undefined> {
+  if (lexicon && languageModel !== "words") {
+    throw new HeptagenError("options/value", `expected a language model of words beside --lexicon, got ${languageModel}`, {
+      next: "Add --language-model words.",
+    });
+  }
   if (languageModel === "none") return undefined;
   const texts =
     languageModelText === undefined
@@ -75,12 +82,11 @@ async function scorerOf(
     );
     return labelScorer(model.logProbability, { spell, weight, bonus }) as LabelScorer;
   }
-  const model = countNgrams(
-    said.map((text) => text.split(/\s+/)),
-    { order },
-  );
+  const lines = said.map((text) => text.split(/\s+/));
+  const model = countNgrams(lines, { order });
   const space = Array.from({ length: tokenizer.vocabularySize }, (_, id) => id + 1).find((label) => spell(label) === " ") ?? -1;
-  return wordScorer(model.logProbability, { spell, weight, bonus, space }) as LabelScorer;
+  const known = lexicon ? new Set(lines.flat()) : undefined;
+  return wordScorer(model.logProbability, { spell, weight, bonus, space, lexicon: known }) as LabelScorer;
 }
 
 function heardOf(tokenizer: Tokenizer, labels: readonly number[], logProbability: number): Heard {

@@ -66,6 +66,7 @@ export const decodingOptions = {
     .enum(["none", "characters", "words"])
     .default("none")
     .describe("n-gram model that a beam search listens to; learnt from the training transcripts unless languageModelText is set"),
+  lexicon: z.boolean().default(false).describe("hear nothing but the words that the language model of words knows"),
   languageModelText: files.optional().describe("texts to learn the language model from, one sentence a line"),
   languageModelOrder: count.default(4).describe("longest run of characters or words that the language model counts"),
   languageModelWeight: z.number().min(0).default(0.5).describe("how much the language model counts"),

@@ -10,7 +10,7 @@ import { kindOfName, nameSpans, readSentence, written } from "../../../src/data/
 import { textBlocks } from "../../../src/data/prepare-reference.node.ts";
 import { expansions, quizRows } from "../../../src/data/quiz-grammar.ts";
 import { readRColumns, readRData } from "../../../src/data/r-data.ts";
-import { formantVoices, spokenWords } from "../../../src/data/speech-words.ts";
+import { formantVoices, recordedVoices, spokenWords } from "../../../src/data/speech-words.ts";
 import { spokenText } from "../../../src/data/transcripts.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "heptagen-records-"));
@@ -294,6 +294,9 @@ describe("texts", () => {
     expect(spokenWords.map(spokenText)).toEqual(spokenWords);
     expect(new Set(formantVoices.map(({ name }) => name)).size).toBe(formantVoices.length);
     expect(new Set(formantVoices.map(({ split }) => split))).toEqual(new Set(["train", "validation", "test"]));
+    expect(new Set(recordedVoices.map(({ name }) => name)).size).toBe(recordedVoices.length);
+    const people = (side: string) => recordedVoices.filter(({ split }) => split === side).map(({ person }) => person);
+    expect(people("train").filter((person) => people("test").includes(person))).toEqual([]);
   });
 });
 

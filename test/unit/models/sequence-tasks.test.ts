@@ -1,10 +1,19 @@
 /** Models around networks: what must hold by construction, whatever the network's numbers are. */
 import { describe, expect, test } from "vitest";
-import { constant, type Tensor } from "../../../src/core/index.ts";
+import { constant, grad, type Tensor } from "../../../src/core/index.ts";
 import { init as initMasked, forward as masked } from "../../../src/models/masked-language-model.ts";
 import { rnnNetwork } from "../../../src/models/recurrent-network.ts";
-import { type ClassifierConfig, forward as classify, init as initClassifier } from "../../../src/models/sequence-classifier.ts";
+import {
+  type ClassifierConfig,
+  type ClassifierParams,
+  forward as classify,
+  init as initClassifier,
+  pairTable,
+  readers,
+} from "../../../src/models/sequence-classifier.ts";
 import { init as initTagger, tag } from "../../../src/models/sequence-tagger.ts";
+import { square, sum } from "../../../src/ops/index.ts";
+import { learnPairs } from "../../../src/tasks/classify/data.ts";
 import { isNdArray, type NdArray } from "../../../src/util/ndarray.ts";
 import { key } from "../../../src/util/random.ts";
 import { mapTree, type Tree } from "../../../src/util/tree.ts";
@@ -19,22 +28,97 @@ const close = (got: readonly number[], expected: readonly number[]) =>
   });
 
 describe("classifier", () => {
-  test.each(["summary", "mean-max", "summary-words"] as const)("pooling %s does not see what lies behind a text", (pooling) => {
-    const model: ClassifierConfig<typeof network.config> = {
-      ...network,
-      vocabulary: 9,
-      mask: 8,
-      classes: 3,
-      dropout: 0.5,
-      tokenDropout: 0.5,
-      pooling,
-    };
-    const params = constants<Parameters<typeof classify>[1]>(initClassifier(model, key(2)));
-    const logits = (shape: readonly [number, number], tokens: readonly number[]) =>
-      numbers((ids, n) => classify(model, params, ids as Tensor, n as Tensor), whole(shape, tokens), whole([1], [3]))[0] ?? [];
-    const alone = logits([1, 3], [1, 2, 3]);
+  const pairs = pairTable([
+    [1, 2],
+    [3, 7],
+  ]);
+  const model: ClassifierConfig<typeof network.config> = {
+    ...network,
+    vocabulary: 9,
+    mask: 8,
+    classes: 3,
+    dropout: 0.5,
+    tokenDropout: 0.5,
+    pooling: "summary",
+    bag: 0,
+    pairs,
+  };
+  const drawn = (config: typeof model) => constants<Parameters<typeof classify>[1]>(initClassifier(config, key(2)));
+  const logits = (config: typeof model, shape: readonly [number, number], tokens: readonly number[], length = shape[1]) =>
+    numbers(
+      (ids, n) => classify(config, drawn(config), ids as Tensor, n as Tensor),
+      whole(shape, tokens),
+      whole([1], [length]),
+    )[0] ?? [];
+
+  test.each([
+    { pooling: "summary", bag: 0 },
+    { pooling: "mean-max", bag: 0 },
+    { pooling: "summary", bag: 0.5 },
+    { pooling: "summary", bag: 1 },
+  ] as const)("pooling $pooling with a bag of $bag does not see what lies behind a text", (choice) => {
+    const alone = logits({ ...model, ...choice }, [1, 3], [1, 2, 3]);
     expect(new Set(alone).size).toBe(3);
-    close(logits([1, 6], [1, 2, 3, 7, 7, 0]), alone);
+    close(logits({ ...model, ...choice }, [1, 6], [1, 2, 3, 7, 7, 0], 3), alone); // 3, 7 would be a known pair
+  });
+
+  test("a bag is the mean of the vectors of tokens and known pairs", () => {
+    const only = { ...model, bag: 1 };
+    const params = initClassifier(only, key(2));
+    const row = ({ data, shape }: NdArray, r: number) => {
+      const width = shape.at(-1) as number;
+      return Array.from({ length: width }, (_, i) => Number(data[r * width + i]));
+    };
+    const { bag } = params;
+    if (!bag?.head.bias) throw new Error("no bag");
+    // Of 1, 2, 4, 1 the neighbours 1, 2 are a known pair, the first; 2, 4 and 4, 1 are none.
+    const features = [1, 2, 4, 1].map((token) => row(bag.tokens.weight, token));
+    const all = [...features, row(bag.pairs.weight, 1)];
+    const mean = (all[0] as number[]).map((_, i) => all.reduce((sum, vector) => sum + (vector[i] as number), 0) / all.length);
+    const weights = mean.map((_, i) => row((bag as NonNullable<typeof bag>).head.weight, i));
+    const expected = row(bag.head.bias, 0).map((bias, c) =>
+      mean.reduce((sum, value, i) => sum + value * ((weights[i] as number[])[c] as number), bias),
+    );
+    close(logits(only, [1, 4], [1, 2, 4, 1]), expected);
+    expect(logits(only, [1, 4], [2, 1, 4, 1])).not.toEqual(logits(only, [1, 4], [1, 2, 4, 1])); // 2, 1 is no pair
+  });
+
+  test("of the bag's loss the network learns nothing, and of its own the bag nothing", () => {
+    const both = { ...model, bag: 0.5 };
+    const params = initClassifier(both, key(2));
+    const gradients = (reader: number) =>
+      numbers(
+        (ids, n) => {
+          const tree = mapTree(params as unknown as Tree<NdArray>, isNdArray, (leaf: NdArray) => constant(leaf));
+          const back = grad((p: Tree<Tensor>) =>
+            sum(
+              square(readers(both, p as unknown as Parameters<typeof classify>[1], ids as Tensor, n as Tensor)[reader] as Tensor),
+            ),
+          )(tree as Tree<Tensor>) as unknown as ClassifierParams;
+          return [sum(square(back.tokens.weight)), sum(square(back.bag?.tokens.weight as Tensor))];
+        },
+        whole([1, 3], [1, 2, 3]),
+        whole([1], [3]),
+      ).map(([value]) => value as number);
+    const [own = 0, others] = gradients(0);
+    expect(own).toBeGreaterThan(0);
+    expect(others).toBe(0);
+    const [networks, bags = 0] = gradients(1);
+    expect(networks).toBe(0);
+    expect(bags).toBeGreaterThan(0);
+  });
+
+  test("pairs are learnt when they occur in several texts, the most frequent first", () => {
+    const texts = [
+      [1, 2, 3, 1, 2],
+      [1, 2, 3],
+      [1, 2, 5],
+      [5, 5],
+    ].map((ids) => Int32Array.from(ids));
+    expect(learnPairs(texts, 9)).toEqual([
+      [1, 2],
+      [2, 3],
+    ]);
   });
 });
 

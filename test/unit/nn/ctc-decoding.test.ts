@@ -148,6 +148,28 @@ describe("language models", () => {
     expect(text(ctcBeamSearch(scores, { classes, scorer: off })[0]?.labels)).toBe("the bee");
   });
 
+  test("with a lexicon nothing but its words is heard, and it is the likeliest of them", () => {
+    const lexicon = new Set(["bed", "the", "tea"]);
+    const scorer = wordScorer(() => 0, { spell, space: 1, lexicon });
+    const heard = (scores: Float32Array, width: number) =>
+      text(ctcBeamSearch(scores, { classes, width, least: 0, scorer })[0]?.labels) ?? "";
+    /** Probability that labels are said, by going through all hypotheses of a beam that is wide enough for any. */
+    const probability = (scores: Float32Array, word: string) => {
+      const all = ctcBeamSearch(scores, { classes, width: 100_000, least: 0 });
+      return all.find(({ labels }) => text(labels) === word)?.logProbability ?? -1e9;
+    };
+    for (let seed = 0; seed < 10; seed++) {
+      const scores = noise(seed, 4, classes);
+      for (let t = 0; t < 4; t++) scores[t * classes + 1] = -99; // one word, without spaces
+      const best = ["", ...lexicon].reduce((a, b) => (probability(scores, b) > probability(scores, a) ? b : a));
+      expect(heard(scores, 100)).toBe(best);
+    }
+    expect(heard(certain(path("bee"), classes), 8)).toBe("bed");
+    expect(heard(certain(path("the bee"), classes), 8)).toBe("the bed");
+    // Too short for any word, so that only silence is left.
+    expect(heard(certain(path("d"), classes), 8).trim()).toBe("");
+  });
+
   test("a model over characters, and the bonus for each of them", () => {
     const model = countNgrams(
       ["cab", "cab", "tab"].map((word) => [...word]),

@@ -218,6 +218,14 @@ describe("decoding", () => {
     expect((await decode({ languageModel: "characters", languageModelWeight: 1 }))[0]).toBe("ab");
     expect((await decode({ languageModel: "words", languageModelWeight: 1 }))[0]).toBe("ab");
     expect((await decode({ languageModel: "words", languageModelWeight: 0.01 }))[0]).toBe("ob");
+    await expect(decode({ languageModel: "none", lexicon: true })).rejects.toThrow(/model of words beside --lexicon, got none/);
+  });
+
+  test("with a lexicon nothing but words of the training texts is heard", async () => {
+    const only = { ...facts, texts: { ab: 1 } };
+    const given = { ...evaluateOptions.parse({}), languageModel: "words", languageModelWeight: 0, lexicon: true };
+    const decoder = await decoderOf(given as unknown as DecodingOptions, tokenizer, only, "lower");
+    expect(decoder(scores).map(({ text }) => text)[0]).toBe("ab");
   });
 
   test("the language model may be learnt from a file, spelt as the run spells", async () => {
