@@ -73,7 +73,7 @@ const rows: Readonly<Record<string, Row>> = {
     evaluate: {},
     inspected: "spectrograms",
   },
-  vae: garments("vae"),
+  vae: garments("vae", { temperature: 0.8 }), // what lies far from the middle of the prior is seldom a garment
   gan: garments("gan"),
   pixelcnn: garments("pixelcnn"),
   diffusion: garments("diffusion"),

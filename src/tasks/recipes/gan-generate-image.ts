@@ -62,7 +62,7 @@ export const ganGenerateImage = generateImageRecipe(ganFamily, {
         ...garments,
         normalization: "batch",
         loss: "non-saturating",
-        learningRate: 2e-4,
+        learningRate: 5e-4,
         finalLearningRate: 2e-5,
         steps: 12_400,
       },
