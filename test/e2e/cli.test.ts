@@ -1,5 +1,5 @@
 /** The command line from a text file to a model, samples, numbers, pictures and files. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -139,7 +139,11 @@ describe("a trained run", () => {
 });
 
 describe("a GPT-2 folder in Hugging Face's layout", () => {
-  const gpt2 = join(import.meta.dirname, "../golden/fixtures/gpt2-tiny");
+  let gpt2: string;
+  beforeAll(() => {
+    gpt2 = join(folder, "gpt2-tiny"); // a copy: an evaluation is kept beside the model
+    cpSync(join(import.meta.dirname, "../golden/fixtures/gpt2-tiny"), gpt2, { recursive: true });
+  });
 
   it("samples and is evaluated as it is", async () => {
     const { prompt, greedyText } = JSON.parse(readFileSync(join(gpt2, "expected.json"), "utf8")); // PyTorch's
