@@ -27,11 +27,12 @@ export function openGetView(terminal: Terminal): GetView {
   /** When the file that is being fetched began to arrive, with how much of it there was. */
   let began: { readonly file: string; readonly at: number; readonly from: number } | undefined;
   let told = 0;
-  const figures = ({ file, done, total }: ProgressEvent): string[] => {
+  const figures = ({ file, done, total, unit }: ProgressEvent): string[] => {
     const seconds = began ? (performance.now() - began.at) / 1000 : 0;
     const speed = began && seconds > 0.3 && done > began.from ? (done - began.from) / seconds : undefined;
-    const of = total === undefined ? formatBytes(done) : `${formatBytes(done)} of ${formatBytes(total)}`;
-    const rate = speed === undefined ? [] : [`${formatBytes(speed)}/s`];
+    const much = (count: number) => (unit === undefined ? formatBytes(count) : `${count}`);
+    const of = `${total === undefined ? much(done) : `${much(done)} of ${much(total)}`}${unit === undefined ? "" : ` ${unit}`}`;
+    const rate = speed === undefined || unit !== undefined ? [] : [`${formatBytes(speed)}/s`];
     const left = speed && total !== undefined && total > done ? [`${formatDuration((total - done) / speed)} left`] : [];
     return [file, of, ...rate, ...left];
   };

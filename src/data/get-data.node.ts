@@ -280,6 +280,10 @@ async function givenFile({ files }: GetOptions, index: number, folder: string): 
 async function arrange(set: DataSet, from: readonly string[], built: string, onEvent: (event: GetEvent) => void): Promise<void> {
   onEvent({ kind: "preparing", name: set.name });
   if (set.keep) await keep(set.keep, from, built);
-  if (set.preparation) await preparations[set.preparation](from, built);
+  if (set.preparation) {
+    await preparations[set.preparation](from, built, (done, total, unit) =>
+      onEvent({ kind: "progress", file: set.name, done, total, unit }),
+    );
+  }
   await keepLicences(from, built);
 }

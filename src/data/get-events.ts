@@ -11,8 +11,14 @@ export type GetEvent =
     }
   /** Another process fetches the same set; this one waits for it. */
   | { readonly kind: "waiting"; readonly name: string }
-  /** A file is being fetched; `done` and `total` in bytes, `total` where it is known. */
-  | { readonly kind: "progress"; readonly file: string; readonly done: number; readonly total?: number | undefined }
+  /** A file is being fetched, or a set arranged; `done` and `total` in bytes or what `unit` names, `total` where it is known. */
+  | {
+      readonly kind: "progress";
+      readonly file: string;
+      readonly done: number;
+      readonly total?: number | undefined;
+      readonly unit?: string | undefined;
+    }
   | { readonly kind: "verified"; readonly file: string; readonly sha256: string; readonly bytes: number }
   | { readonly kind: "preparing"; readonly name: string }
   | { readonly kind: "warning"; readonly message: string }

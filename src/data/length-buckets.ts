@@ -3,7 +3,8 @@
  *
  * Graphs have fixed shapes, and each shape is compiled once, so the lengths of a data set are rounded up to a few that waste
  * least. One length an example (a text): the best choice is found exactly, by dynamic programming. Two (what is read and what is
- * written): shapes that save most are added one by one, then changed as long as that saves places.
+ * written): shapes that save most are added one by one, then changed as long as that saves places. Examples that would fill a
+ * shape's last batch in part only go to larger shapes then, where that wastes less than the empty rows.
  */
 import { HeptagenError } from "../util/errors.ts";
 import { fold, type Key } from "../util/random.ts";
@@ -56,8 +57,8 @@ export function bucketBatches(
   key: Key,
 ): BucketBatches {
   if (lengths.length === 0) throw new HeptagenError("data/empty", "bucketBatches: expected at least one example, got none");
-  const buckets = chooseBuckets(lengths, shapes);
   const together = size * accumulate;
+  const buckets = settle(chooseBuckets(lengths, shapes), lengths, together);
   const counts = buckets.map(({ members }) => Math.ceil(members.length / together));
   const perEpoch = counts.reduce((a, b) => a + b, 0);
   /** What is read at once in an epoch: its bucket and its number in it. */
@@ -95,10 +96,43 @@ function chooseBuckets(lengths: readonly (readonly number[])[], most: number): B
   lengths.forEach((own, i) => {
     members[cheapest(shapes, own)]?.push(i);
   });
-  return members
+  return bucketsOf(members, lengths);
+}
+
+/**
+ * Of every bucket, from the smallest on, the examples that do not fill a batch go where they take least places, unless that is more
+ * than a batch of their own takes.
+ *
+ * @param together examples in a batch
+ */
+function settle(buckets: readonly Bucket[], lengths: readonly (readonly number[])[], together: number): Bucket[] {
+  const sized = buckets.map(({ shape, members }) => ({ shape, members: [...members] }));
+  sized.sort((a, b) => sum(a.shape) - sum(b.shape));
+  for (const [s, { shape, members }] of sized.entries()) {
+    const larger = sized.slice(s + 1);
+    const shapes = larger.map((bucket) => bucket.shape);
+    const moves = members
+      .map((member) => ({ member, to: larger[cheapest(shapes, lengths[member] as readonly number[])] }))
+      .flatMap(({ member, to }) => (to ? [{ member, to }] : []))
+      .sort((a, b) => sum(a.to.shape) - sum(b.to.shape))
+      .slice(0, members.length % together);
+    const places = moves.reduce((total, { to }) => total + sum(to.shape), 0);
+    if (moves.length < members.length % together || places > together * sum(shape)) continue;
+    const gone = new Set(moves.map(({ member }) => member));
+    members.splice(0, members.length, ...members.filter((member) => !gone.has(member)));
+    for (const { member, to } of moves) to.members.push(member);
+  }
+  return bucketsOf(
+    sized.map(({ members }) => members),
+    lengths,
+  );
+}
+
+/** Buckets of these members, where there are any. */
+const bucketsOf = (members: readonly (readonly number[])[], lengths: readonly (readonly number[])[]): Bucket[] =>
+  members
     .filter((own) => own.length > 0)
     .map((own) => ({ shape: cover(own.map((i) => lengths[i] as readonly number[])), members: own }));
-}
 
 /** The smallest shape that holds all of these. */
 const cover = (some: readonly (readonly number[])[]): number[] =>

@@ -29,7 +29,11 @@ interface Voice {
 }
 
 /** A folder of sounds for each word, and a table of who says what; voices are in one split alone. */
-export async function prepareSyntheticSpeech(from: readonly string[], to: string): Promise<void> {
+export async function prepareSyntheticSpeech(
+  from: readonly string[],
+  to: string,
+  report?: (done: number, total: number, unit: string) => void,
+): Promise<void> {
   const flite = await loadFlite(await fileBelow(from, /(^|\/)flite\.wasm$/));
   const formant = await loadEspeak(await fileBelow(from, /(^|\/)espeak-ng\.js$/));
   const voices: Voice[] = [
@@ -41,7 +45,8 @@ export async function prepareSyntheticSpeech(from: readonly string[], to: string
     })),
   ];
   const rows: { path: string; text: string; speaker: string; split: Split }[] = [];
-  for (const { name: speaker, split, say } of voices) {
+  for (const [done, { name: speaker, split, say }] of voices.entries()) {
+    report?.(done, voices.length, "voices");
     const said: Said[] = [];
     for (const text of spokenWords) {
       said.push(await say(spokenLetters[text] ?? text));

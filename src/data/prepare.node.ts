@@ -28,8 +28,16 @@ import {
   prepareFishReplies,
 } from "./prepare-text.node.ts";
 
-/** @param from where each package of the source was unpacked; @param to the folder of the set */
-export type Prepare = (from: readonly string[], to: string) => Promise<void>;
+/**
+ * @param from where each package of the source was unpacked
+ * @param to the folder of the set
+ * @param report tells how far it is, where that takes minutes
+ */
+export type Prepare = (
+  from: readonly string[],
+  to: string,
+  report?: (done: number, total: number, unit: string) => void,
+) => Promise<void>;
 
 export const preparations: Readonly<Record<Preparation, Prepare>> = {
   emoji: prepareEmoji,

@@ -24,7 +24,7 @@ const base: Options = {
   validation: 0.1,
   test: 0.1,
   batch: 32,
-  shapes: 5,
+  shapes: 16,
   steps: 700,
   learningRate: 2e-3,
   warmup: 70,

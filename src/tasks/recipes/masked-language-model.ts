@@ -17,7 +17,7 @@ const base: Options = {
   validation: 0.02,
   test: 0.02,
   batch: 32,
-  shapes: 6,
+  shapes: 12,
   steps: 2000,
   learningRate: 2e-3,
   warmup: 100,

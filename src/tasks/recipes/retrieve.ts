@@ -19,7 +19,7 @@ const base: Options = {
   validation: 0.02,
   test: 0.04,
   batch: 128,
-  shapes: 12,
+  shapes: 20,
   steps: 900,
   learningRate: 2e-3,
   warmup: 50,

@@ -39,6 +39,20 @@ describe("batches", () => {
     const places = epochOf(batches).reduce((sum, { shape }) => sum + 8 * ((shape[0] as number) + (shape[1] as number)), 0);
     expect(batches.padding).toBeCloseTo(1 - pairs.flat().reduce((a, b) => a + b) / places, 12);
   });
+  it("leave no rows empty where examples fit into a larger shape that wastes less", () => {
+    const lengths = [...Array.from({ length: 33 }, () => [10]), ...Array.from({ length: 31 }, () => [12])];
+    const batches = bucketBatches(lengths, { batch: 32, shapes: 2 }, key(1));
+    expect(seen(epochOf(batches))).toEqual(lengths.map((_, i) => i)); // two batches, all rows of which count
+    expect(batches.batchesPerEpoch).toBe(2);
+    // Two alone in a small shape stay there: twenty of the larger one would take more.
+    const apart = bucketBatches([[1], [1], ...Array.from({ length: 8 }, () => [20])], { batch: 8, shapes: 2 }, key(1));
+    expect(apart.shapes).toEqual([[1], [20]]);
+    for (const most of [4, 8, 16, 32]) {
+      const few = bucketBatches(pairs, { batch: 8, shapes: most }, key(1));
+      const more = bucketBatches(pairs, { batch: 8, shapes: 2 * most }, key(1));
+      expect(more.padding).toBeLessThan(few.padding);
+    }
+  });
   it("need at least one example", () => {
     expect(() => bucketBatches([], { batch: 2, shapes: 1 }, key(1))).toThrow("expected at least one example");
   });
