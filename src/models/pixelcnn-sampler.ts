@@ -60,6 +60,7 @@ import {
   type PixelCnnParams,
   type PlainParams,
   placed,
+  placesOf,
   reachOf,
 } from "./pixelcnn.ts";
 
@@ -169,9 +170,9 @@ export function drawRows(
   return { ...drawn, state: end };
 }
 
-/** What the places of a row add: [F, H, W] → [F, 1, W] */
-function placesOf(places: Tensor | undefined, row: Tensor | undefined): Tensor | undefined {
-  return places && row ? gather(places, cast(row, "int32"), 1) : undefined;
+/** What the places of a row add: [B or 1, F, H, W] → [B or 1, F, 1, W] */
+function inRow(places: Tensor | undefined, row: Tensor | undefined): Tensor | undefined {
+  return places && row ? gather(places, cast(row, "int32"), 2) : undefined;
 }
 
 /** [W, B, K] → [B, K, 1, W] */
@@ -218,6 +219,7 @@ function plainStepper({ classes }: PixelCnnConfig, params: PlainParams, labels: 
     const own = slice(maskedWeight(weight, mask), { 2: { start: reach }, 3: { stop: mask === "A" ? reach : reach + 1 } });
     return { above: slice(weight, { 2: { stop: reach } }), own: rowsOf({ weight: own }), bias: bias as Tensor, reach };
   };
+  const places = placesOf(params, labels);
   const first = parts(params.first, "A");
   const blocks = params.blocks.map(({ reduce, masked, label, expand }) => {
     const own = parts(masked, "B");
@@ -235,7 +237,7 @@ function plainStepper({ classes }: PixelCnnConfig, params: PlainParams, labels: 
   return {
     above: ({ pixels, memory, row }) => ({
       said: [
-        said(pixels, first, first.bias, placesOf(params.places, row)),
+        said(pixels, first, first.bias, inRow(places, row)),
         ...blocks.map((block, i) => said(memory[i] as Tensor, block, block.shift)),
       ],
     }),
@@ -255,6 +257,7 @@ function plainStepper({ classes }: PixelCnnConfig, params: PlainParams, labels: 
 
 function gatedStepper(config: PixelCnnConfig, params: GatedParams, labels: Tensor | undefined): Stepper {
   const [r, q] = [reachOf(config.firstKernel), reachOf(config.kernel)];
+  const places = placesOf(params, labels);
   const left = rowsOf(params.left);
   const blocks = params.blocks.map((block) => {
     const [forRows, forPixels] = block.label ? split(embedding(block.label, labels as Tensor), 2, 1) : []; // [B, 2F] each
@@ -278,7 +281,7 @@ function gatedStepper(config: PixelCnnConfig, params: GatedParams, labels: Tenso
           [r, r],
         ],
       });
-      let x = placed(first, placesOf(params.places, row)); // [B, F, 1, W]
+      let x = placed(first, inRow(places, row)); // [B, F, 1, W]
       blocks.forEach(({ vertical, link, forRows, shift }, i) => {
         const rows = memory[i] as Tensor;
         next.push(nextRows(rows, x));

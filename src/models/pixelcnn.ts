@@ -29,6 +29,7 @@ import {
   clamp,
   concat,
   div,
+  gather,
   mean,
   mul,
   neg,
@@ -73,8 +74,9 @@ export interface PixelCnnConfig {
   /** Units of the last layer but one. */
   readonly hidden: number;
   /**
-   * Whether each place of a picture has biases of its own, so that predictions know where they are: the zeros around a picture look
-   * like a black background, by which nothing can be told.
+   * Whether each place of a picture has biases of its own, for each class, so that predictions know where they are: the zeros around a
+   * picture look like a black background, by which nothing can be told. With classes they say what shape is to come there (the
+   * location-dependent conditioning of Conditional PixelCNN).
    */
   readonly places: boolean;
   /** Part of what a block adds that is left out in training. */
@@ -134,7 +136,7 @@ export interface Head<Leaf = Tensor> {
 export interface PlainParams<Leaf = Tensor> {
   /** [F, C, r + 1, 2r + 1] */
   readonly first: Conv<Leaf>;
-  /** What each place adds to its result: [F, H, W]. */
+  /** What each place adds to its result, by class: [classes, F, H, W]; [1, F, H, W] without. */
   readonly places?: Leaf;
   readonly blocks: readonly PlainBlock<Leaf>[];
   readonly head: Head<Leaf>;
@@ -143,7 +145,7 @@ export interface PlainParams<Leaf = Tensor> {
 export interface GatedParams<Leaf = Tensor> {
   /** Rows above: [F, C, r, 2r + 1]. */
   readonly above: Conv<Leaf>;
-  /** What each place adds to their result: [F, H, W]. */
+  /** What each place adds to their result, by class: [classes, F, H, W]; [1, F, H, W] without. */
   readonly places?: Leaf;
   /** Pixels to the left: [F, C, 1, r]. */
   readonly left: Conv<Leaf>;
@@ -213,7 +215,7 @@ export function init(config: PixelCnnConfig, key: Key): PixelCnnParams<NdArray> 
   const label = (own: Key, width: number) => classes > 0 && { label: initEmbedding(fold(own, "label"), classes, width, 0.1) };
   const blocksOf = <Block>(make: (own: Key) => Block): Block[] =>
     Array.from({ length: depth }, (_, i) => make(fold(fold(key, "blocks"), i)));
-  const places = config.places && { places: normalInit(fold(key, "places"), [F, height, width], 0.1) };
+  const places = config.places && { places: normalInit(fold(key, "places"), [Math.max(1, classes), F, height, width], 0.1) };
   const top = fold(key, "head");
   const head: Head<NdArray> = {
     hidden: pointwise(fold(top, "hidden"), F, hidden),
@@ -304,7 +306,7 @@ export function checkLabels({ classes }: Pick<PixelCnnConfig, "classes">, labels
 }
 
 function plainStack(config: PixelCnnConfig, params: PlainParams, pictures: Tensor, labels?: Tensor, key?: TracedKey): Tensor {
-  let x = placed(maskedConv(params.first, pictures, "A"), params.places); // [B, F, H, W]
+  let x = placed(maskedConv(params.first, pictures, "A"), placesOf(params, labels)); // [B, F, H, W]
   params.blocks.forEach(({ reduce, masked, label, expand }, i) => {
     const sums = maskedConv(masked, relu(conv(reduce, relu(x))), "B"); // [B, I, H, W]
     const passed = relu(label ? add(sums, perPicture(embedding(label, labels as Tensor))) : sums);
@@ -323,7 +325,7 @@ function gatedStacks(config: PixelCnnConfig, params: GatedParams, pictures: Tens
       [r, r],
     ],
   });
-  let vertical = placed(above, params.places);
+  let vertical = placed(above, placesOf(params, labels));
   let horizontal = conv(params.left, slice(pictures, { 3: { stop: width - 1 } }), {
     padding: [
       [0, 0],
@@ -361,7 +363,11 @@ export function gate(sums: Tensor): Tensor {
   return mul(tanh(features), sigmoid(opening));
 }
 
-/** Features [B, F, rows, W] with what their places add: [F, rows, W]. */
+/** What the places of each picture add: [B, F, H, W], or [1, F, H, W] where there are no classes. */
+export const placesOf = ({ places }: Pick<PlainParams, "places">, labels: Tensor | undefined): Tensor | undefined =>
+  places && labels ? gather(places, labels) : places;
+
+/** Features [B, F, rows, W] with what their places add: [B or 1, F, rows, W]. */
 export const placed = (x: Tensor, places: Tensor | undefined): Tensor => (places ? add(x, places) : x);
 
 /** [B, N] → [B, N, 1, 1] */

@@ -33,7 +33,7 @@ const options = z.strictObject({
   firstKernel: count.describe("side of the first kernel, odd"),
   kernel: count.describe("side of the other kernels, odd"),
   depth: count.describe("blocks"),
-  places: z.boolean().describe("biases for each place of a picture, so that predictions know where they are"),
+  places: z.boolean().describe("biases for each place of a picture, by class, so that predictions know where they are"),
   features: count.describe("features per pixel"),
   inner: count.describe("features inside a block of a plain stack"),
   hidden: count.describe("units of the last layer but one"),

@@ -47,7 +47,7 @@ export const pixelCnnGenerateImage = generateImageRecipe(pixelCnnFamily, {
     digits: { summary: "8 × 8 digits in their 17 levels of grey, by class; gated stacks", options: base },
     fashion: {
       summary:
-        "garments in 256 levels of grey, 28 × 28, by class: 10 plain blocks, mixture of logistics; a quarter of an hour on two cores",
+        "garments in 256 levels of grey, 28 × 28, by class: 6 plain blocks, mixture of logistics; a quarter of an hour on two cores",
       options: {
         ...base,
         data: "fashion-mnist",
@@ -55,7 +55,8 @@ export const pixelCnnGenerateImage = generateImageRecipe(pixelCnnFamily, {
         output: "logistic-mixture",
         levels: 256,
         firstKernel: 7,
-        depth: 10,
+        kernel: 5,
+        depth: 6,
         features: 48,
         inner: 24,
         dropout: 0,
