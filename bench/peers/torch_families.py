@@ -93,15 +93,16 @@ class Forecaster(nn.Module):
 
 
 class Recognizer(nn.Module):
-    """Log-mel features in, CTC loss of what is said out: two strided convolutions, a bidirectional LSTM or a Transformer."""
+    """Log-mel features in, CTC loss of what is said out: two strided convolutions of 32 channels, a bidirectional LSTM or a Transformer."""
 
     BANDS, VOCABULARY, FRAMES, LETTERS = 64, 27, 64, 5
 
     def __init__(self, kind, width=128, dropout=0.1):
         super().__init__()
         self.kind = kind
-        self.first = nn.Conv1d(self.BANDS, width, 3, stride=2, padding=1)
-        self.second = nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.first = nn.Conv2d(1, 32, 3, stride=2, padding=1)
+        self.second = nn.Conv2d(32, 32, 3, stride=2, padding=1)
+        self.bands = nn.Linear(32 * self.BANDS // 4, width)
         self.drop = nn.Dropout(dropout)
         if kind == "LSTM":
             self.encoder = nn.LSTM(width, width // 2, 2, bidirectional=True, batch_first=True, dropout=dropout)
@@ -131,7 +132,8 @@ class Recognizer(nn.Module):
     def loss(self, batch):
         features, frames, labels, letters = batch
         x = self.hide(self.hide(self.warp(features), 2, 2, 10), 1, 2, 9)
-        x = F.gelu(self.second(F.gelu(self.first(x.transpose(1, 2))))).transpose(1, 2)
+        x = F.relu(self.second(F.relu(self.first(x[:, None]))))
+        x = self.bands(x.transpose(1, 2).flatten(2))
         lengths = (frames + 3) // 4
         if self.kind == "LSTM":
             packed = nn.utils.rnn.pack_padded_sequence(self.drop(x), lengths, batch_first=True, enforce_sorted=False)

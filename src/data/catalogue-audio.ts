@@ -66,7 +66,7 @@ export const audioSets: readonly DataSet[] = [
     name: "spoken-words-synthetic",
     kind: "audio",
     summary:
-      "17,600 clips of 200 English words by 88 synthesised voices, 16 kHz; labels are the words (spoken-words-synthetic:transcripts: path, text, speaker, split)",
+      "21,200 clips of 200 English words by 106 synthesised voices, 16 kHz; labels are the words (spoken-words-synthetic:transcripts: path, text, speaker, split)",
     source: {
       from: "npm",
       packages: [
@@ -85,7 +85,7 @@ export const audioSets: readonly DataSet[] = [
       ],
     },
     preparation: "synthetic-speech",
-    revision: 2,
+    revision: 4,
     content: "sounds",
     parts: { transcripts: "transcripts.csv" },
     licence: "no terms on the sounds",

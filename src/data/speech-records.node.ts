@@ -43,6 +43,8 @@ export interface ReadSpeechOptions extends TranscriptColumns {
   readonly symbols?: (text: string) => readonly (string | number)[];
   /** Seconds per frame in which one symbol can be said, 0.04 unless told: a sound with fewer frames than its text needs is an error. */
   readonly secondsPerFrame?: number;
+  /** Told after each transcript how many of them are done. */
+  readonly onProgress?: (done: number, total: number) => void;
 }
 
 export interface Speech {
@@ -76,7 +78,8 @@ export async function readSpeech(source: string, options: ReadSpeechOptions = {}
   const records: SpeechRecord[] = [];
   const used = new Map<string, string>();
   const formats = new Map<string, number>();
-  for (const transcript of transcripts) {
+  for (const [done, transcript] of transcripts.entries()) {
+    options.onProgress?.(done, transcripts.length);
     const { sound, text, speaker, split, source: place } = transcript;
     try {
       const path = theOne(isAbsolute(sound) ? await absolute(sound) : locate(sound), sound);

@@ -2,14 +2,14 @@
 
 const list = (text: string): readonly string[] => text.trim().split(/\s+/);
 
-/** Numbers, letters, the phonetic alphabet, commands, times, and everyday words: 200. */
+/** Numbers, letters, the phonetic alphabet, commands, times, and everyday words: 200, no two of which sound alike. */
 export const spokenWords: readonly string[] = list(`
   zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen
   twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million first second third
   a b c d e f g h i j k l m n o p q r s t u v w x y z
   alpha bravo charlie delta echo foxtrot golf hotel india kilo lima oscar papa quebec romeo sierra tango uniform victor whiskey yankee zulu
   yes no on off up down left right go stop start open close play pause next back forward backward follow help call cancel repeat record
-  enter delete save send read write search show please thanks hello goodbye okay wait louder quieter volume password number pound star plus
+  enter delete save send check print search show please thanks hello goodbye okay wait louder quieter volume password number pound star plus
   minus dot dash slash
   monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september october november
   december today tomorrow yesterday morning evening
@@ -45,9 +45,15 @@ const manners: Readonly<Record<string, Pick<RecordedVoice, "pitch" | "stretch">>
   "-high": { pitch: 220, stretch: 0.85 },
   "-low": { pitch: 100, stretch: 1.2 },
   "-middle": { pitch: 150, stretch: 1.05 },
+  "-quick": { pitch: 120, stretch: 0.9 },
+  "-slow": { pitch: 180, stretch: 1.15 },
+  "-deep": { pitch: 90, stretch: 1 },
+  "-bright": { pitch: 250, stretch: 1 },
+  "-drawling": { pitch: 130, stretch: 1.3 },
+  "-hasty": { pitch: 200, stretch: 0.75 },
 };
 
-/** Voices of Flite: three people train, in four manners each, and one is held out. */
+/** Voices of Flite: three people train, in ten manners each, and one is held out. */
 export const recordedVoices: readonly RecordedVoice[] = [
   ...["slt", "awb", "kal16"].flatMap((person) =>
     Object.entries(manners).map(([manner, how]) => ({ name: `${person}${manner}`, person, ...how, split: "train" as const })),

@@ -1,39 +1,41 @@
 /**
- * The front of a speech recogniser: two convolutions over time that each leave every second frame, so that what follows has a quarter
- * of them (as in Synnaeve et al. 2020 and Radford et al. 2023).
+ * The front of a speech recogniser: two convolutions over time and bands that each leave every second frame and every second band, so that
+ * what follows has a quarter of the frames (Deep Speech 2's, Amodei et al. 2016, in the sizes of Speech-Transformer, Dong et al. 2018).
+ * What lies a little higher or lower, as from another voice, is recognised by the same kernels.
  *
- * Frames lie one behind the other, so a convolution of width 3 and stride 2 is one matrix product: each pair of frames with the one
- * before it is a row.
- *
- * Legend: B sounds, T frames, F numbers of each, W width of what comes out.
+ * Legend: B sounds, T frames, F bands, C channels, W width of what comes out.
  */
 import { ShapeError, type Tensor, typeName } from "../core/tensor.ts";
-import { add, arange, cast, concat, div, gelu, less, mul, pad, reshape, slice } from "../ops/index.ts";
+import { add, arange, cast, div, less, mul, relu, reshape, transpose } from "../ops/index.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import { fold, type Key } from "../util/random.ts";
-import { uniformInit } from "./init.ts";
-import { type Linear, linear } from "./linear.ts";
+import { type Conv, conv, initConv } from "./conv.ts";
+import { initLinear, type Linear, linear } from "./linear.ts";
 
-/** Parameters: weights [3 F, W] and [3 W, W], rows in the order of the frames, and biases [W]. */
+/** Channels of both convolutions. */
+const channels = 32;
+
+/** Parameters: kernels [C, 1, 3, 3] and [C, C, 3, 3], and a map [C ⌈F / 4⌉, W], each with a bias. */
 export interface Subsampling<Leaf = Tensor> {
-  readonly first: Required<Linear<Leaf>>;
-  readonly second: Required<Linear<Leaf>>;
+  readonly first: Conv<Leaf>;
+  readonly second: Conv<Leaf>;
+  readonly output: Linear<Leaf>;
 }
 
-/** Initial parameters, as PyTorch's for a convolution: even numbers up to 1 / √fan-in on both sides of 0. */
+/** Initial parameters, as PyTorch's for convolutions. */
 export function initSubsampling(key: Key, from: number, to: number): Subsampling<NdArray> {
-  const map = (name: string, rows: number): Required<Linear<NdArray>> => ({
-    weight: uniformInit(fold(fold(key, name), "weight"), [rows, to], 1 / Math.sqrt(rows)),
-    bias: uniformInit(fold(fold(key, name), "bias"), [to], 1 / Math.sqrt(rows)),
-  });
-  return { first: map("first", 3 * from), second: map("second", 3 * to) };
+  return {
+    first: initConv(fold(key, "first"), 1, channels, [3, 3]),
+    second: initConv(fold(key, "second"), channels, channels, [3, 3]),
+    output: initLinear(fold(key, "output"), channels * subsampledFrames(from), to),
+  };
 }
 
-/** How many frames are left of some: a quarter, rounded up. */
+/** How many frames, or bands, are left of some: a quarter, rounded up. */
 export const subsampledFrames = (frames: number): number => Math.ceil(frames / 4);
 
 /**
- * Both convolutions, each followed by GELU.
+ * Both convolutions, each followed by ReLU, and a linear map of the bands that are left.
  *
  * @param x [B, T, F]
  * @param lengths how many frames count, int32 [B]; what lies behind has no influence
@@ -42,35 +44,29 @@ export const subsampledFrames = (frames: number): number => Math.ceil(frames / 4
  * @example const { states, lengths } = subsample(params.subsampling, features, frames);
  */
 export function subsample(
-  { first, second }: Subsampling,
+  { first, second, output }: Subsampling,
   x: Tensor,
   lengths: Tensor,
 ): { readonly states: Tensor; readonly lengths: Tensor } {
   if (x.shape.length !== 3 || lengths.dtype !== "int32" || lengths.shape.length !== 1 || lengths.shape[0] !== x.shape[0]) {
     throw new ShapeError("subsample", `expected x [B, T, F] and int32 lengths [B], got ${typeName(x)} and ${typeName(lengths)}`);
   }
+  const [batch, time, bands] = x.shape as [number, number, number];
   const half = halved(lengths);
-  const middle = blank(gelu(linear(first, triples(blank(x, lengths)))), half);
+  const middle = relu(conv(first, reshape(blank(x, lengths), [batch, 1, time, bands]), every2)); // [B, C, T / 2, F / 2]
+  const last = relu(conv(second, blank(middle, half), every2)); // [B, C, T / 4, F / 4]
+  const rows = reshape(transpose(last, [0, 2, 1, 3]), [batch, last.shape[2] as number, -1]);
   const quarter = halved(half);
-  return { states: blank(gelu(linear(second, triples(middle))), quarter), lengths: quarter };
+  return { states: blank(linear(output, rows), quarter), lengths: quarter };
 }
+
+const every2 = { stride: 2, padding: 1 } as const;
 
 const halved = (lengths: Tensor): Tensor => div(add(lengths, 1), 2);
 
-/** Zeros where a frame does not count. */
+/** Zeros where a frame does not count: [B, T, …] or [B, C, T, F]. */
 function blank(x: Tensor, lengths: Tensor): Tensor {
-  const [batch, time] = x.shape as [number, number];
+  const [batch, time] = [x.shape[0] as number, x.shape.at(-2) as number];
   const counts = less(arange(time), reshape(lengths, [batch, 1]));
-  return mul(x, cast(reshape(counts, [batch, time, 1]), "float32"));
-}
-
-/** Each pair of frames with the one before it: [B, T, F] → [B, ⌈T / 2⌉, 3 F] */
-function triples(x: Tensor): Tensor {
-  const [batch, time, width] = x.shape as [number, number, number];
-  const count = Math.ceil(time / 2);
-  const none = [0, 0] as const;
-  const pairs = reshape(pad(x, [none, [0, 2 * count - time], none]), [batch, count, 2 * width]); // [B, ⌈T / 2⌉, 2 F]
-  const later = slice(pairs, { 2: { start: width } }); // the second of each pair
-  const before = count > 1 ? pad(slice(later, { 1: { stop: -1 } }), [none, [1, 0], none]) : mul(later, 0);
-  return concat([before, pairs], 2);
+  return mul(x, cast(reshape(counts, [batch, ...x.shape.slice(1, -2).map(() => 1), time, 1]), "float32"));
 }

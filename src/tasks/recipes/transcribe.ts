@@ -28,13 +28,14 @@ const base: Options = {
   shapes: 10,
   finalLearningRate: 2e-5,
   warmup: 200,
+  averaging: 0.999,
   weightDecay: 0.01,
   evaluateEvery: 500,
   checkpointEvery: 500,
   sampleEvery: 500,
 };
 
-const recurrent: Options = { layers: 2, width: 192, dropout: 0.1, learningRate: 3e-3 };
+const recurrent: Options = { layers: 2, width: 256, dropout: 0.2, learningRate: 2e-3 };
 
 /** What each network starts from. */
 const networks = [
@@ -47,7 +48,7 @@ const networks = [
 const presets: Readonly<Record<string, Preset>> = {
   words: {
     summary: "200 English words by synthesised voices; whole voices are held out",
-    options: { data: "spoken-words-synthetic", spelling: "english", hop: 0.008, steps: 12_000 },
+    options: { data: "spoken-words-synthetic", spelling: "english", hop: 0.008, steps: 14_000 },
   },
   czech: {
     summary: "Czech lines of three groups of actors, an hour and a half; texts are held out",

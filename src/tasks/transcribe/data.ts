@@ -135,6 +135,7 @@ async function readSource(
     symbols: (text) => [...spelt(text, spelling)],
     secondsPerFrame: 4 * hop,
     skipUntranscribed: skipBad,
+    onProgress: paced(`reading ${source}`, note),
   });
   for (const message of speech.notes) note?.(`${source}: ${message}`);
   const { skipped } = speech;
@@ -144,7 +145,9 @@ async function readSource(
   }
   const raws: RawSpeech[] = [];
   const empty: string[] = [];
-  for (const record of speech.records) {
+  const onProgress = paced(`computing what is heard of ${source}`, note);
+  for (const [done, record] of speech.records.entries()) {
+    onProgress(done, speech.records.length);
     const text = spelt(record.text, spelling);
     if (text === "") empty.push(`${record.source}: "${record.text}"`);
     else raws.push(rawOf(record, { text, given, splitColumn, options }));
@@ -156,6 +159,16 @@ async function readSource(
   }
   if (empty.length > 0) note?.(`${source}: left out ${empty.length} transcripts without a letter, first ${empty[0]}`);
   return raws;
+}
+
+/** Tells every ten seconds how far something is. */
+function paced(what: string, tell?: (message: string) => void): (done: number, total: number) => void {
+  let told = performance.now();
+  return (done, total) => {
+    if (performance.now() - told < 10_000) return;
+    told = performance.now();
+    tell?.(`${what}: ${done.toLocaleString("en")} of ${total.toLocaleString("en")} sounds`);
+  };
 }
 
 interface Reading {

@@ -140,7 +140,10 @@ describe("sounds of another form", () => {
   const files = () => folderOf({ "a.wav": wav(tone(0.5, 44100), 44100, 2), "a.txt": "one", "b.wav": 0.5, "b.txt": "two" });
 
   test("are resampled and mixed, and it is told", async () => {
-    const { records, notes, rate, skipped } = await readSpeech(await files());
+    const told: string[] = [];
+    const onProgress = (done: number, total: number) => told.push(`${done}/${total}`);
+    const { records, notes, rate, skipped } = await readSpeech(await files(), { onProgress });
+    expect(told).toEqual(records.map((_, i) => `${i}/${records.length}`));
     expect([rate, skipped]).toEqual([16000, []]);
     expect(notes).toEqual(["1 of 2 sounds had 44100 Hz and 2 channels: resampled to 16000 Hz and mixed into one channel"]);
     const [a, b] = records.map(({ samples }) => samples) as [Float32Array, Float32Array];

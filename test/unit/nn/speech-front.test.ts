@@ -2,18 +2,33 @@
 import { describe, expect, test } from "vitest";
 import { input } from "../../../src/core/builtin.ts";
 import { TracedKey } from "../../../src/core/random.ts";
+import type { Tensor } from "../../../src/core/tensor.ts";
+import type { Conv } from "../../../src/nn/conv.ts";
 import { type SpecAugmentOptions, specAugment, specAugmentDefaults } from "../../../src/nn/spec-augment.ts";
 import { initSubsampling, type Subsampling, subsample, subsampledFrames } from "../../../src/nn/subsampling.ts";
-import { add, conv, gelu, reshape, transpose } from "../../../src/ops/index.ts";
+import { add, concat, conv, matmul, relu, reshape, slice } from "../../../src/ops/index.ts";
+import type { NdArray } from "../../../src/util/ndarray.ts";
 import { type Key, key } from "../../../src/util/random.ts";
 import { fromArray, type Value } from "../../ops/reference/value.ts";
 import { evaluate } from "../../ops/reference.ts";
 import { float, numbers, vector, whole } from "../../ops/run.ts";
 
-describe.each([8, 7, 6, 5, 2, 1])("subsampling of %i frames", (T) => {
-  const [B, F, W] = [2, 3, 4];
-  const { first, second } = initSubsampling(key(3), F, W);
-  const weights = [first.weight, first.bias, second.weight, second.bias].map(fromArray);
+/** The parameters one after the other, and back. */
+const listed = ({ first, second, output }: Subsampling<NdArray>): Value[] =>
+  [first, second, output].flatMap(({ weight, bias }) => [weight, bias as NdArray]).map((leaf) => fromArray(leaf));
+const joined = ([w1, b1, w2, b2, w3, b3]: readonly Tensor[]) =>
+  ({ first: { weight: w1, bias: b1 }, second: { weight: w2, bias: b2 }, output: { weight: w3, bias: b3 } }) as Subsampling;
+
+describe.each([
+  [8, 8],
+  [7, 6],
+  [6, 3],
+  [5, 4],
+  [2, 1],
+  [1, 5],
+])("subsampling of %i frames of %i bands", (T, F) => {
+  const [B, W] = [2, 4];
+  const weights = listed(initSubsampling(key(3), F, W));
   const frames = (fill: number, count = T) =>
     float(
       [B, T, F],
@@ -22,8 +37,7 @@ describe.each([8, 7, 6, 5, 2, 1])("subsampling of %i frames", (T) => {
   const run = (x: Value, lengths: readonly number[]) =>
     numbers(
       (features, n, ...w) => {
-        const params = { first: { weight: w[0], bias: w[1] }, second: { weight: w[2], bias: w[3] } } as Subsampling;
-        const { states, lengths: left } = subsample(params, features, n);
+        const { states, lengths: left } = subsample(joined(w), features, n);
         return [states, left];
       },
       x,
@@ -31,18 +45,18 @@ describe.each([8, 7, 6, 5, 2, 1])("subsampling of %i frames", (T) => {
       ...weights,
     );
 
-  test("is two convolutions of width 3 and stride 2", () => {
+  test("is two convolutions of 3 x 3 and stride 2, and a map of each frame", () => {
     const [states = [], left] = run(frames(0), [T, T]);
     const [expected] = numbers(
       (x, ...w) => {
-        // [3 C, W] → [W, C, 3]
-        const layer = (input: typeof x, weight: typeof x, bias: typeof x) => {
-          const channels = (weight.shape[0] as number) / 3;
-          const kernel = transpose(reshape(weight, [3, channels, W]), [2, 1, 0]);
-          return gelu(add(conv(input, kernel, { stride: 2, padding: 1 }), reshape(bias, [W, 1])));
-        };
-        const [w1, b1, w2, b2] = w as [typeof x, typeof x, typeof x, typeof x];
-        return transpose(layer(layer(transpose(x), w1, b1), w2, b2));
+        const { first, second, output } = joined(w);
+        const layer = (input: Tensor, { weight, bias }: Conv) =>
+          relu(add(conv(input, weight, { stride: 2, padding: 1 }), reshape(bias as Tensor, [32, 1, 1])));
+        const last = layer(layer(reshape(x, [B, 1, T, F]), first), second);
+        const rows = Array.from({ length: last.shape[2] as number }, (_, t) =>
+          reshape(slice(last, { 2: { start: t, stop: t + 1 } }), [B, 1, -1]),
+        );
+        return add(matmul(concat(rows, 1), output.weight), output.bias as Tensor);
       },
       frames(0),
       ...weights,
@@ -183,15 +197,7 @@ test("operands that do not fit are told apart", () => {
   expect(() => numbers((a, n) => specAugment(a, n, specAugmentDefaults, key0), x, vector(1))).toThrow(
     /int32 lengths \[B\], got .* float32\[1\]/,
   );
-  const { first, second } = initSubsampling(key(1), 2, 2);
-  const params = [first.weight, first.bias, second.weight, second.bias].map(fromArray);
   const call = () =>
-    numbers(
-      (a, n, ...w) =>
-        subsample({ first: { weight: w[0], bias: w[1] }, second: { weight: w[2], bias: w[3] } } as Subsampling, a, n).states,
-      x,
-      vector(2),
-      ...params,
-    );
+    numbers((a, n, ...w) => subsample(joined(w), a, n).states, x, vector(2), ...listed(initSubsampling(key(1), 2, 2)));
   expect(call).toThrow(/expected x \[B, T, F\] and int32 lengths \[B\]/);
 });
