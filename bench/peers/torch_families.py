@@ -97,8 +97,9 @@ class Recognizer(nn.Module):
 
     BANDS, VOCABULARY, FRAMES, LETTERS = 64, 27, 64, 5
 
-    def __init__(self, kind, width=128, dropout=0.1):
+    def __init__(self, kind):
         super().__init__()
+        width, dropout = (256, 0.2) if kind == "LSTM" else (128, 0.1)
         self.kind = kind
         self.first = nn.Conv2d(1, 32, 3, stride=2, padding=1)
         self.second = nn.Conv2d(32, 32, 3, stride=2, padding=1)
