@@ -112,8 +112,10 @@ function settle(buckets: readonly Bucket[], lengths: readonly (readonly number[]
     const larger = sized.slice(s + 1);
     const shapes = larger.map((bucket) => bucket.shape);
     const moves = members
-      .map((member) => ({ member, to: larger[cheapest(shapes, lengths[member] as readonly number[])] }))
-      .flatMap(({ member, to }) => (to ? [{ member, to }] : []))
+      .flatMap((member) => {
+        const to = larger[cheapest(shapes, lengths[member] as readonly number[])];
+        return to ? [{ member, to }] : [];
+      })
       .sort((a, b) => sum(a.to.shape) - sum(b.to.shape))
       .slice(0, members.length % together);
     const places = moves.reduce((total, { to }) => total + sum(to.shape), 0);

@@ -43,7 +43,7 @@ export interface ReadSpeechOptions extends TranscriptColumns {
   readonly symbols?: (text: string) => readonly (string | number)[];
   /** Seconds per frame in which one symbol can be said, 0.04 unless told: a sound with fewer frames than its text needs is an error. */
   readonly secondsPerFrame?: number;
-  /** Told after each transcript how many of them are done. */
+  /** Told before each transcript how many of them are done. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 

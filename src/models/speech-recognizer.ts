@@ -1,8 +1,9 @@
 /**
  * Speech recogniser: hears log-mel features and says, for each stretch of time, which character it heard or that it heard none.
  *
- * Two convolutions over time and bands leave a quarter of the frames, any network that reads whole sequences makes sense of them, a linear map gives the
- * scores of the characters. Where each character lies in time need not be known: the loss sums over all possibilities (CTC).
+ * Two convolutions over time and bands leave a quarter of the frames, any network that reads whole sequences makes sense of them, a
+ * linear map gives the scores of the characters. Where each character lies in time need not be known: the loss sums over all
+ * possibilities (CTC).
  *
  * Papers: Graves & Jaitly 2014 (characters by CTC), Amodei et al. 2016 (Deep Speech 2: convolutions in front), Park et al. 2019
  * (SpecAugment).

@@ -22,7 +22,7 @@ export interface Subsampling<Leaf = Tensor> {
   readonly output: Linear<Leaf>;
 }
 
-/** Initial parameters, as PyTorch's for convolutions. */
+/** Initial parameters: convolutions as PyTorch's, the map as other linear maps. */
 export function initSubsampling(key: Key, from: number, to: number): Subsampling<NdArray> {
   return {
     first: initConv(fold(key, "first"), 1, channels, [3, 3]),
