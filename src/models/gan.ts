@@ -7,10 +7,10 @@
  * `dcgan`: one (transposed) convolution of 4×4 and stride 2 a step. `residual`: two convolutions of 3×3 and a shortcut a step.
  *
  * Papers: Goodfellow et al. 2014 (GAN), Radford et al. 2016 (DCGAN), Miyato et al. 2018 (SNGAN: spectral norm, residual blocks),
- * Miyato & Koyama 2018 (projection discriminator), Gulrajani et al. 2017 (residual critic with layer norm). What the two players
+ * Miyato & Koyama 2018 (projection discriminator, conditional batch norm), Gulrajani et al. 2017 (residual critic with layer norm). What the two players
  * minimise: `gan-losses.ts`.
  *
- * Legend: B pictures, C channels, H height, W width, Z latent numbers, E numbers per class, L doublings, s × t the sides that the
+ * Legend: B pictures, C channels, H height, W width, Z latent numbers, L doublings, s × t the sides that the
  * doublings start from, W₀ … W_L channels of the maps between them. Pictures are from -1 (black) to 1 (white) here.
  */
 import type { Tensor } from "../core/tensor.ts";
@@ -18,10 +18,10 @@ import { type BatchNorm, batchNorm, batchNormInference, initBatchNorm, runningSt
 import { type Conv, conv, convTranspose } from "../nn/conv.ts";
 import { groupNorm } from "../nn/group-norm.ts";
 import { constantInit, normalInit } from "../nn/init.ts";
-import { type Embedding, embedding, initEmbedding } from "../nn/linear.ts";
+import { embedding } from "../nn/linear.ts";
 import { initNorm, type Norm } from "../nn/norm.ts";
 import { initPowerIteration, spectralNorm } from "../nn/spectral-norm.ts";
-import { add, avgPool, concat, leakyRelu, matmul, mul, relu, reshape, resize, sum, tanh } from "../ops/index.ts";
+import { add, avgPool, leakyRelu, matmul, mul, relu, reshape, resize, sum, tanh } from "../ops/index.ts";
 import { HeptagenError } from "../util/errors.ts";
 import { type NdArray, type Shape, sizeOf } from "../util/ndarray.ts";
 import { fold, type Key } from "../util/random.ts";
@@ -64,6 +64,7 @@ export const ganDefaults: Omit<GanConfig, "channels" | "height" | "width"> = {
 /** A map of the discriminator; `u` is the vector of its power iteration, where spectral norm is used. */
 export type Judge<Leaf = Tensor> = Conv<Leaf> & { readonly u?: Leaf };
 
+/** With classes, weight and bias are [classes, C]: what a class is shows in which channels it brings out. */
 export interface GeneratorBlock<Leaf = Tensor> {
   readonly norm1: BatchNorm<Leaf>;
   /** [W_i, W_i+1, 4, 4] in `dcgan`, where the rest is missing; else [W_i+1, W_i, 3, 3]. */
@@ -75,10 +76,10 @@ export interface GeneratorBlock<Leaf = Tensor> {
 
 /** Parameters: a plain tree whose dotted paths are the names in `model.safetensors`. */
 export interface Generator<Leaf = Tensor> {
-  /** [classes, E] */
-  readonly classes?: Embedding<Leaf>;
-  /** From noise, and the class behind it, to the first map: [Z (+ E), W₀, s, t]. */
+  /** From noise to the first map: [Z, W₀, s, t]. */
   readonly first: { readonly weight: Leaf };
+  /** With classes: what a class adds where to the normalised first map, [classes, W₀, s, t]. Behind the norm it cannot drown noise. */
+  readonly places?: { readonly weight: Leaf };
   readonly blocks: readonly GeneratorBlock<Leaf>[];
   /** `residual` only: what makes the picture of the last map. */
   readonly norm?: BatchNorm<Leaf>;
@@ -157,12 +158,11 @@ function initGenerator(config: GanConfig, key: Key): Generator<NdArray> {
   const { architecture, channels, classes, latent, generatorWidth } = config;
   const { start, doublings } = growth(config);
   const sizes = widths(config, generatorWidth);
-  const named = classes > 0 ? latent : 0; // E = Z, so that noise and class weigh the same
   const weight = (name: string, shape: Shape) => normalInit(fold(key, name), shape, 0.02);
-  const norm = (name: string, width: number): BatchNorm<NdArray> => ({
-    ...initBatchNorm(width),
-    weight: aroundOne(key, name, width),
-  });
+  const norm = (name: string, width: number): BatchNorm<NdArray> => {
+    const own = classes > 0 ? [classes, width] : [width];
+    return { ...initBatchNorm(width), weight: aroundOne(key, name, own), bias: constantInit(own, 0) };
+  };
   const picture = (from: number): Conv<NdArray> => ({
     weight: weight("out", [channels, from, 3, 3]),
     bias: constantInit([channels], 0),
@@ -184,8 +184,8 @@ function initGenerator(config: GanConfig, key: Key): Generator<NdArray> {
   };
   const last = sizes[doublings] as number;
   return {
-    ...(named > 0 && { classes: initEmbedding(fold(key, "classes"), classes, named, 1) }),
-    first: { weight: weight("first", [latent + named, sizes[0] as number, ...start]) },
+    first: { weight: weight("first", [latent, sizes[0] as number, ...start]) },
+    ...(classes > 0 && { places: { weight: constantInit([classes, sizes[0] as number, ...start], 0) } }),
     blocks: Array.from({ length: doublings }, (_, i) => block(i)),
     ...(architecture === "residual" && { norm: norm("norm", last), out: picture(last) }),
   };
@@ -206,7 +206,7 @@ function initDiscriminator(config: GanConfig, key: Key): Discriminator<NdArray> 
     if (bias) return undefined;
     return normalization === "layer"
       ? initNorm(width, { bias: true })
-      : { weight: aroundOne(key, name, width), bias: constantInit([width], 0) };
+      : { weight: aroundOne(key, name, [width]), bias: constantInit([width], 0) };
   };
   const block = (i: number): DiscriminatorBlock<NdArray> => {
     const to = (architecture === "dcgan" ? sizes[i + 1] : sizes[Math.min(i + 1, doublings)]) as number;
@@ -239,9 +239,9 @@ function initDiscriminator(config: GanConfig, key: Key): Discriminator<NdArray> 
   };
 }
 
-/** Weights of a norm: [C] */
-function aroundOne(key: Key, name: string, width: number): NdArray {
-  const drawn = normalInit(fold(key, name), [width], 0.02);
+/** Weights of a norm. */
+function aroundOne(key: Key, name: string, shape: Shape): NdArray {
+  const drawn = normalInit(fold(key, name), shape, 0.02);
   return { ...drawn, data: (drawn.data as Float32Array).map((value) => 1 + value) };
 }
 
@@ -266,19 +266,22 @@ export interface GenerateOptions {
  */
 export function generate(params: Generator, latents: Tensor, options: GenerateOptions = {}): Tensor {
   const { labels, buffers, probe } = options;
-  const norm = (name: string, own: BatchNorm, x: Tensor): Tensor => {
+  const norm = (name: string, shared: BatchNorm, x: Tensor): Tensor => {
+    const ofClass = (p: Tensor) => embedding({ weight: p }, labels as Tensor); // [classes, C] → [B, C]
+    const own = labels ? { ...shared, weight: ofClass(shared.weight), bias: ofClass(shared.bias) } : shared;
     if (!buffers) return batchNormInference(own, x);
     const { y, statistics } = batchNorm(own, x);
     for (const [leaf, value] of Object.entries(runningStatistics(own, statistics))) buffers[`${name}.${leaf}`] = value;
     return y;
   };
   const { weight } = params.first;
-  const noise = params.classes && labels ? concat([latents, embedding(params.classes, labels)], 1) : latents; // [B, Z + E]
-  const first = matmul(noise, reshape(weight, [weight.shape[0] as number, -1])); // [B, W₀ s t]
+  const first = matmul(latents, reshape(weight, [weight.shape[0] as number, -1])); // [B, W₀ s t]
   let x = reshape(first, [-1, ...weight.shape.slice(1)]); // [B, W₀, s, t]
   probe?.("first", x);
   params.blocks.forEach(({ norm1, conv1, norm2, conv2, shortcut }, i) => {
-    const normal = relu(norm(`blocks.${i}.norm1`, norm1, x));
+    const normalized = norm(`blocks.${i}.norm1`, norm1, x);
+    const placed = i === 0 && params.places && labels ? add(normalized, embedding(params.places, labels)) : normalized;
+    const normal = relu(placed);
     if (norm2 && conv2 && shortcut) {
       const larger = conv(conv1, double(normal), { padding: 1 });
       const inner = conv(conv2, relu(norm(`blocks.${i}.norm2`, norm2, larger)), { padding: 1 });

@@ -5,6 +5,9 @@
  * at a time cannot do that, so training also keeps running averages of both (buffers: no gradient reaches them), and inference
  * normalises by those.
  *
+ * Where pictures are of classes, each may have a weight and a bias of its own class (conditional batch norm, Dumoulin et al. 2017,
+ * de Vries et al. 2017): the caller looks them up, and gives [B, C] for [C].
+ *
  * Legend: B batch, C channels, S spatial dims.
  */
 import { stopGradient } from "../core/builtin.ts";
@@ -40,7 +43,7 @@ const epsilonDefault = 1e-5;
 /**
  * Normalises each channel over the batch: (x - mean) / sqrt(var + epsilon), then a weight and a bias per channel.
  *
- * @param norm weight [C] and bias [C]
+ * @param norm weight and bias, both [C], or both [B, C]
  * @param x [B, C, ...S]
  * @returns the normalised x, and what it was normalised by, for `runningStatistics`; no gradient flows through the latter
  * @throws ShapeError when x has no channels, or each channel has one value only
@@ -51,7 +54,7 @@ export function batchNorm(
   x: Tensor,
   { epsilon = epsilonDefault }: { readonly epsilon?: number } = {},
 ): { y: Tensor; statistics: Statistics } {
-  const [batch, channels, ...spatial] = x.shape as [number, number, ...number[]];
+  const [batch, , ...spatial] = x.shape as [number, number, ...number[]];
   const count = spatial.reduce((a, b) => a * b, batch);
   if (x.shape.length < 2 || count < 2) {
     throw new ShapeError(
@@ -60,15 +63,20 @@ export function batchNorm(
       "Take larger batches.",
     );
   }
-  const axes = [0, ...spatial.map((_, i) => i + 2)];
-  const perChannel = (p: Tensor) => reshape(p, [channels, ...spatial.map(() => 1)]); // [C] → [C, 1, ...]
+  const places = spatial.map((_, i) => i + 2);
+  const axes = [0, ...places];
+  const perChannel = (p: Tensor) => reshape(p, [...p.shape, ...spatial.map(() => 1)]); // [C] → [C, 1, ...], [B, C] → [B, C, 1, ...]
+  const perExample = weight.shape.length === 2;
+  const own = perExample ? places : axes; // what one weight is for
+  const overAll = (p: Tensor) => (perExample ? sum(p, 0) : p); // [C]
   const measure = (input: Tensor) => {
     const mu = mean(input, axes);
     const centred = sub(input, perChannel(mu));
     return { mu, centred, variance: mean(square(centred), axes) };
   };
-  // With y = g centred + bias and g = weight inv, where inv = 1 / sqrt(var + epsilon):
-  //   dbias = Σ dy,  dweight = inv Σ dy centred,  dx = g (dy - dbias / n - centred inv dweight / n)
+  // With y = g centred + bias and g = weight inv, where inv = 1 / sqrt(var + epsilon), and sums over what one weight is for:
+  //   dbias = Σ dy,  dweight = inv Σ dy centred,  dx = g dy - Σ g dbias / n - centred inv Σ g dweight / n
+  // where Σ g … is over all examples that have weights of their own.
   const normalize = customVjp(
     (input: Tensor, gain: Tensor, shift: Tensor) => {
       const { centred, variance } = measure(input);
@@ -77,11 +85,11 @@ export function batchNorm(
       return { value, residuals: { centred, inv, gain } };
     },
     ({ centred, inv, gain }, dy) => {
-      const dShift = sum(dy, axes);
-      const dGain = mul(inv, sum(mul(dy, centred), axes));
+      const dShift = sum(dy, own);
+      const dGain = mul(inv, sum(mul(dy, centred), own));
       const scale = mul(gain, inv);
-      const along = mul(mul(scale, inv), mul(dGain, -1 / count));
-      const constant = mul(mul(scale, dShift), -1 / count);
+      const along = mul(mul(overAll(mul(scale, dGain)), inv), -1 / count);
+      const constant = mul(overAll(mul(scale, dShift)), -1 / count);
       const dx = add(mul(dy, perChannel(scale)), add(mul(centred, perChannel(along)), perChannel(constant)));
       return [dx, dGain, dShift];
     },
@@ -107,13 +115,19 @@ export function runningStatistics(
   return { runningMean: move(stopGradient(runningMean), mu), runningVariance: move(stopGradient(runningVariance), variance) };
 }
 
-/** Batch normalisation in inference: by the running averages, each example on its own. x [B, C, ...S] → the same shape. */
+/**
+ * Batch normalisation in inference: by the running averages, each example on its own.
+ *
+ * @param norm weight and bias, both [C], or both [B, C]
+ * @param x [B, C, ...S]
+ * @returns the shape of x
+ */
 export function batchNormInference(
   { weight, bias, runningMean, runningVariance }: BatchNorm,
   x: Tensor,
   { epsilon = epsilonDefault }: { readonly epsilon?: number } = {},
 ): Tensor {
-  const perChannel = (p: Tensor) => reshape(p, [-1, ...x.shape.slice(2).map(() => 1)]); // [C] → [C, 1, ...]
+  const perChannel = (p: Tensor) => reshape(p, [...p.shape, ...x.shape.slice(2).map(() => 1)]); // [C] → [C, 1, ...]
   const scale = mul(weight, rsqrt(add(runningVariance, epsilon)));
   return add(mul(x, perChannel(scale)), perChannel(sub(bias, mul(runningMean, scale))));
 }

@@ -50,6 +50,7 @@ describe("a critic that takes several steps, with classes and an average", async
     normalization: "layer",
     gradientPenalty: 10,
     criticSteps: 3,
+    learningRate: 5e-3, // enough for classes to differ by more than a shade
     averaging: 0.9,
     steps: 20,
   };

@@ -57,9 +57,10 @@ export const ganGenerateImage = generateImageRecipe(ganFamily, {
   presets: {
     digits: { summary: "handwritten digits, 8 × 8, about a minute on two cores", options: base },
     fashion: {
-      summary: "garments, 28 × 28; a quarter of an hour on two cores",
+      summary: "garments, 28 × 28, by class; a quarter of an hour on two cores",
       options: {
         ...garments,
+        conditional: true,
         normalization: "batch",
         loss: "non-saturating",
         learningRate: 5e-4,

@@ -79,6 +79,9 @@ export const layers: readonly Sample[] = [
     convTranspose({ weight, bias }, x, { stride: 2, outputPadding: 1 }),
   ]),
   sample("batchNorm", [normal(3, 2, 2, 1), nonzero(2), normal(2)], ([x, weight, bias]) => batchNorm({ weight, bias }, x).y),
+  sample("batchNorm, weights by example", [normal(3, 2, 2, 1), nonzero(3, 2), normal(3, 2)], ([x, weight, bias]) => {
+    return batchNorm({ weight, bias }, x).y;
+  }),
   sample("batchNorm in inference", [normal(3, 2, 2), nonzero(2), normal(2), normal(2), uniform(0.5, 2, 2)], (given) => {
     const [x, weight, bias, runningMean, runningVariance] = given as [Tensor, Tensor, Tensor, Tensor, Tensor];
     return batchNormInference({ weight, bias, runningMean, runningVariance }, x);
