@@ -56,11 +56,13 @@ async function rowOf(folder: string): Promise<Row> {
   };
 }
 
-/** What stands beside the preset as it is: the same without its condition, or started from another run. */
-function nameOf({ recipe, preset, options }: Row): string {
+/** What stands beside the preset as it is: without its condition, at another rate, started from another run, or on other data. */
+function nameOf({ recipe, preset, options, evaluation }: Row): string {
   const unconditioned = options.condition === false ? ", without condition" : "";
   const started = options.initFrom === undefined ? "" : ", started from another run";
-  return `${recipe}, ${preset}${unconditioned}${started}`;
+  const rate = options.rate === undefined ? "" : `, at ${options.rate} Hz`;
+  const elsewhere = evaluation.data === undefined ? "" : `, on ${evaluation.data}`;
+  return `${recipe}, ${preset}${unconditioned}${rate}${started}${elsewhere}`;
 }
 
 function toMarkdown(rows: readonly Row[]): string {

@@ -48,7 +48,7 @@ const networks = [
 const presets: Readonly<Record<string, Preset>> = {
   words: {
     summary: "200 English words by synthesised voices; whole voices are held out",
-    options: { data: "spoken-words-synthetic", spelling: "english", hop: 0.008, steps: 14_000 },
+    options: { data: "spoken-words-synthetic", spelling: "english", hop: 0.008, steps: 20_000 },
   },
   czech: {
     summary: "Czech lines of three groups of actors, an hour and a half; texts are held out",
