@@ -4,10 +4,11 @@
  * An encoder maps a picture to a normal distribution q(z|x) over latent vectors, a decoder a latent vector to a distribution
  * p(x|z) over pictures. Both learn by raising a lower bound of log p(x): how likely the decoder finds a picture from a latent drawn
  * by the encoder (reconstruction), less what the encoder says beyond the prior N(0, 1) (KL divergence). New pictures are decoded
- * from latents drawn from the prior. The bound and the likelihoods below know nothing of convolutions: an encoder and a decoder of
+ * from latents drawn from the prior. Where pictures are of classes, each class has a prior of its own, which is learnt with the rest:
+ * latents are told from its mean and in its deviations, so that N(0, 1) is the prior of every class. The bound and the likelihoods below know nothing of convolutions: an encoder and a decoder of
  * another kind of data need only fit `Posterior` and `logProb`.
  *
- * Papers: Kingma & Welling 2014 and Rezende et al. 2014 (VAE), Sohn et al. 2015 (labels), Higgins et al. 2017 (beta), Bowman et al.
+ * Papers: Kingma & Welling 2014 and Rezende et al. 2014 (VAE), Sohn et al. 2015 (labels, a prior for each), Higgins et al. 2017 (beta), Bowman et al.
  * 2016 (warm-up), Kingma et al. 2016 (free bits, logistic likelihood), Burda et al. 2016 (importance-weighted bound, active units),
  * Rybkin et al. 2021 (a variance that is learnt).
  *
@@ -117,6 +118,8 @@ export interface VaeParams<Leaf = Tensor> {
     /** Of a `gaussian` output, per channel: [C, 1, 1]. */
     readonly logVariance?: Leaf;
   };
+  /** Where latents of each class lie, in the numbers that the networks write and read: [classes, Z] both. */
+  readonly prior?: Posterior<Leaf>;
 }
 
 /** Pictures and what is known of them. */
@@ -214,6 +217,9 @@ export function init(config: VaeConfig, key: Key): VaeParams<NdArray> {
       ...label(decoder, up[1] as number),
       ...(output === "gaussian" && { logVariance: constantInit([channels, 1, 1], -3) }),
     },
+    ...(classes > 0 && {
+      prior: { mean: constantInit([classes, latent], 0), logVariance: constantInit([classes, latent], 0) },
+    }),
   };
 }
 
@@ -244,7 +250,16 @@ export function encode(config: VaeConfig, params: VaeParams, { images, labels }:
     x = i === layers.length - 1 ? sums : relu(shifted);
   });
   const [means, logVariance] = split(x, 2, 1);
-  return { mean: means, logVariance };
+  const prior = priorOf(params, labels);
+  if (!prior) return { mean: means, logVariance };
+  const inDeviations = mul(sub(means, prior.mean), exp(mul(prior.logVariance, -0.5)));
+  return { mean: inDeviations, logVariance: sub(logVariance, prior.logVariance) };
+}
+
+/** The prior of each picture's class, [B, Z], where there are classes. */
+function priorOf({ prior }: VaeParams, labels: Tensor): Posterior | undefined {
+  const own = (weight: Tensor) => embedding({ weight }, labels);
+  return prior && { mean: own(prior.mean), logVariance: own(prior.logVariance) };
 }
 
 /**
@@ -257,7 +272,8 @@ export function decode(config: VaeConfig, params: VaeParams, latents: Tensor, la
   const { convs, layers, label } = params.decoder;
   const batch = latents.shape[0] as number;
   const sizes = pyramid(config).toReversed();
-  let x = latents;
+  const prior = priorOf(params, labels);
+  let x = prior ? reparameterise(prior, latents) : latents;
   layers.forEach((layer, i) => {
     const sums = linear(layer, x);
     const shifted = label && i === 0 ? add(sums, embedding(label, labels)) : sums;
