@@ -6,21 +6,7 @@
  */
 import { constant } from "../core/builtin.ts";
 import { ShapeError, type Tensor, typeName } from "../core/tensor.ts";
-import {
-  add,
-  arange,
-  concat,
-  cos,
-  lessEqual,
-  matmul,
-  mul,
-  reshape,
-  sin,
-  softmax,
-  split,
-  sub,
-  where,
-} from "../ops/index.ts";
+import { add, arange, concat, cos, lessEqual, matmul, mul, reshape, sin, softmax, split, sub, where } from "../ops/index.ts";
 
 /** What a masked score becomes: far below any real score, yet finite, so that an all-masked row stays a number. */
 const masked = -1e9;
