@@ -7,11 +7,11 @@
  * `dcgan`: one (transposed) convolution of 4×4 and stride 2 a step. `residual`: two convolutions of 3×3 and a shortcut a step.
  *
  * Papers: Goodfellow et al. 2014 (GAN), Radford et al. 2016 (DCGAN), Miyato et al. 2018 (SNGAN: spectral norm, residual blocks),
- * Miyato & Koyama 2018 (projection discriminator, conditional batch norm), Gulrajani et al. 2017 (residual critic with layer norm). What the two players
- * minimise: `gan-losses.ts`.
+ * Miyato & Koyama 2018 (projection discriminator, conditional batch norm), Gulrajani et al. 2017 (residual critic with layer norm).
+ * What the two players minimise: `gan-losses.ts`.
  *
- * Legend: B pictures, C channels, H height, W width, Z latent numbers, L doublings, s × t the sides that the
- * doublings start from, W₀ … W_L channels of the maps between them. Pictures are from -1 (black) to 1 (white) here.
+ * Legend: B pictures, C channels, H height, W width, Z latent numbers, L doublings, s × t the sides that the doublings start from,
+ * W₀ … W_L channels of the maps between them. Pictures are from -1 (black) to 1 (white) here.
  */
 import type { Tensor } from "../core/tensor.ts";
 import { type BatchNorm, batchNorm, batchNormInference, initBatchNorm, runningStatistics } from "../nn/batch-norm.ts";

@@ -4,13 +4,13 @@
  * An encoder maps a picture to a normal distribution q(z|x) over latent vectors, a decoder a latent vector to a distribution
  * p(x|z) over pictures. Both learn by raising a lower bound of log p(x): how likely the decoder finds a picture from a latent drawn
  * by the encoder (reconstruction), less what the encoder says beyond the prior N(0, 1) (KL divergence). New pictures are decoded
- * from latents drawn from the prior. Where pictures are of classes, each class has a prior of its own, which is learnt with the rest:
- * latents are told from its mean and in its deviations, so that N(0, 1) is the prior of every class. The bound and the likelihoods below know nothing of convolutions: an encoder and a decoder of
- * another kind of data need only fit `Posterior` and `logProb`.
+ * from latents drawn from the prior. Where pictures are of classes, each class has a prior of its own, learnt with the rest: latents
+ * are told from its mean and in its deviations, so that N(0, 1) is the prior of every class. The bound and the likelihoods below
+ * know nothing of convolutions: an encoder and a decoder of another kind of data need only fit `Posterior` and `logProb`.
  *
- * Papers: Kingma & Welling 2014 and Rezende et al. 2014 (VAE), Sohn et al. 2015 (labels, a prior for each), Higgins et al. 2017 (beta), Bowman et al.
- * 2016 (warm-up), Kingma et al. 2016 (free bits, logistic likelihood), Burda et al. 2016 (importance-weighted bound, active units),
- * Rybkin et al. 2021 (a variance that is learnt).
+ * Papers: Kingma & Welling 2014 and Rezende et al. 2014 (VAE), Sohn et al. 2015 (labels, a prior for each), Higgins et al. 2017
+ * (beta), Bowman et al. 2016 (warm-up), Kingma et al. 2016 (free bits, logistic likelihood), Burda et al. 2016 (importance-weighted
+ * bound, active units), Rybkin et al. 2021 (a variance that is learnt).
  *
  * Legend: B pictures, C channels (1 grey, 3 RGB), H height, W width, O numbers the decoder gives per pixel, F features of the
  * smallest image, Z latent size, K importance samples.
@@ -230,7 +230,7 @@ export function seen({ output, levels }: VaeConfig, images: Tensor): Tensor {
 }
 
 /**
- * The latents that a picture may come from.
+ * The latents that a picture may come from, as told from the prior.
  *
  * @example const { mean, logVariance } = encode(config, params, { images, labels });
  */
@@ -265,7 +265,7 @@ function priorOf({ prior }: VaeParams, labels: Tensor): Posterior | undefined {
 /**
  * What pixels may be, given latents.
  *
- * @param latents float32 [B, Z]
+ * @param latents float32 [B, Z], standard normal where they come from the prior
  * @returns [B, O, H, W]: log-odds of white, means, or means and then logarithms of scales; read by `logProb`, `picture` and `draw`
  */
 export function decode(config: VaeConfig, params: VaeParams, latents: Tensor, labels: Tensor): Tensor {
