@@ -18,7 +18,7 @@ const base: Options = {
   test: 0.02,
   batch: 32,
   shapes: 12,
-  steps: 2000,
+  steps: 8000,
   learningRate: 2e-3,
   warmup: 100,
   weightDecay: 0.05,
