@@ -8,7 +8,6 @@ const base: Options = {
   fit: "crop",
   flip: false,
   validation: 0.1,
-  conditional: false,
   architecture: "dcgan",
   latent: 32,
   generatorWidth: 64,
@@ -55,12 +54,11 @@ const garments: Options = {
 export const ganGenerateImage = generateImageRecipe(ganFamily, {
   summary: "A generative adversarial network: a generator learns to make pictures that a discriminator takes for real",
   presets: {
-    digits: { summary: "handwritten digits, 8 × 8, about a minute on two cores", options: base },
+    digits: { summary: "handwritten digits, 8 × 8, about a minute on two cores", options: { ...base, conditional: false } },
     fashion: {
       summary: "garments, 28 × 28, by class; a quarter of an hour on two cores",
       options: {
         ...garments,
-        conditional: true,
         normalization: "batch",
         loss: "non-saturating",
         learningRate: 5e-4,
@@ -72,6 +70,7 @@ export const ganGenerateImage = generateImageRecipe(ganFamily, {
       summary: "garments, 28 × 28: a critic with layer norm and gradient penalty, five steps to one of the generator",
       options: {
         ...garments,
+        conditional: false,
         normalization: "layer",
         loss: "wasserstein",
         gradientPenalty: 10,
@@ -86,6 +85,7 @@ export const ganGenerateImage = generateImageRecipe(ganFamily, {
       summary: "garments, 28 × 28: residual blocks, spectral norm and hinge loss",
       options: {
         ...garments,
+        conditional: false,
         architecture: "residual",
         generatorWidth: 32,
         discriminatorWidth: 32,
@@ -101,6 +101,7 @@ export const ganGenerateImage = generateImageRecipe(ganFamily, {
       summary: "the benchmark: DCGAN on garments scaled to 32 × 32, 100 latents, binary cross-entropy, Adam at 2e-4",
       options: {
         ...garments,
+        conditional: false,
         size: 32,
         latent: 100,
         normalization: "batch",
