@@ -5,7 +5,13 @@
  * Their counterparts are in `peers/torch_families.py`.
  */
 import { calendarWidth, characterTokenizer } from "../src/data/index.ts";
-import { type ForecasterParams, loss as forecastLoss, init as initForecaster, type Windows } from "../src/models/forecaster.ts";
+import {
+  countedSteps,
+  type ForecasterParams,
+  loss as forecastLoss,
+  init as initForecaster,
+  type Windows,
+} from "../src/models/forecaster.ts";
 import { init, type WaveNetParams, forward as waveNet } from "../src/models/wavenet.ts";
 import { categoricalLogProb } from "../src/nn/distributions.ts";
 import { crossEntropy } from "../src/nn/index.ts";
@@ -30,8 +36,10 @@ import { networkConfig } from "../src/tasks/sequence/kept.ts";
 import { clipOf, optimizerOf, parameterCount } from "../src/tasks/training.ts";
 import type { TrainingOptions as SpeechOptions } from "../src/tasks/transcribe/options.ts";
 import { type SpeechBatch, transcribeTask } from "../src/tasks/transcribe/transcribe.ts";
+import { targetsOf } from "../src/train/counts.ts";
+import type { Objective } from "../src/train/objective.ts";
 import { beginStates, othersOf } from "../src/train/states.ts";
-import { compileJointStep, type Objective } from "../src/train/step.ts";
+import { compileJointStep } from "../src/train/step.ts";
 import { type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
 import { fillNormal, fillUniform, fold, key } from "../src/util/random.ts";
 import type { Tree } from "../src/util/tree.ts";
@@ -136,6 +144,7 @@ function speech(): Preset {
       const prediction = waveNet(config, params as unknown as WaveNetParams, samples, {});
       return { loss: neg(mean(categoricalLogProb(prediction, targets))) };
     },
+    counts: ({ targets }) => targetsOf(targets),
   };
   return {
     params: init(config, key(1)) as unknown as Tree<NdArray>,
@@ -165,6 +174,7 @@ function forecast<Config>(backbone: SequenceBackbone<Config>): Preset {
     loss: (params, windows, random) => ({
       loss: forecastLoss(model, params as unknown as ForecasterParams, windows, { key: random }),
     }),
+    counts: ({ observed }) => countedSteps(model, observed),
   };
   return {
     params: initForecaster(model, key(1)) as unknown as Tree<NdArray>,
@@ -195,6 +205,7 @@ function transcribe<Config>(backbone: SequenceBackbone<Config>): Preset {
     name: "model",
     ...settings(options),
     loss: (params, given, random, step) => model.loss(params, given as never, random, step),
+    ...(model.counts && { counts: model.counts }),
   };
   return {
     params: model.init(key(1)),

@@ -10,7 +10,9 @@ import { type TransformerConfig, transformer, transformerDefaults } from "../src
 import { crossEntropy } from "../src/nn/index.ts";
 import { adamw } from "../src/optim/index.ts";
 import { compile } from "../src/runtime/index.ts";
-import { compileStep, type Objective, type ObjectiveState } from "../src/train/step.ts";
+import { targetsOf } from "../src/train/counts.ts";
+import type { Objective, ObjectiveState } from "../src/train/objective.ts";
+import { compileStep } from "../src/train/step.ts";
 import { isNdArray, type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
 import { key } from "../src/util/random.ts";
 import { flatten, mapTree, type Tree } from "../src/util/tree.ts";
@@ -50,6 +52,7 @@ export async function trainingStep(model: Model, { threads }: StepOptions): Prom
   const objective: Objective<Batch> = {
     name: "loss",
     loss: (params, { tokens, targets }) => ({ loss: lossOf(model, params, tokens, targets) }),
+    counts: ({ targets }) => targetsOf(targets),
     optimizer,
     learningRate: () => 1e-3,
     clip: 1,

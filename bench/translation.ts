@@ -8,7 +8,9 @@ import { transformerNetwork } from "../src/models/transformer-network.ts";
 import { adamw } from "../src/optim/index.ts";
 import { compile } from "../src/runtime/index.ts";
 import { parameterCount } from "../src/tasks/training.ts";
-import { compileStep, type Objective, type ObjectiveState } from "../src/train/step.ts";
+import { targetsOf } from "../src/train/counts.ts";
+import type { Objective, ObjectiveState } from "../src/train/objective.ts";
+import { compileStep } from "../src/train/step.ts";
 import { type NdArray, ndarray, sizeOf } from "../src/util/ndarray.ts";
 import { fold, key } from "../src/util/random.ts";
 import type { Tree } from "../src/util/tree.ts";
@@ -44,6 +46,7 @@ export async function translationStep(threads: number): Promise<Pick<Step, "run"
         labelSmoothing: 0.1,
       }),
     }),
+    counts: ({ targets }) => targetsOf(targets),
     optimizer,
     learningRate: () => 1e-3,
     clip: 1,

@@ -270,6 +270,15 @@ export function loss<Config>(
   return div(sum(mul(each, counts)), maximum(sum(counts), 1));
 }
 
+/** Steps over which `loss` is a mean: those whose value is known, the ones that only lags look back to apart. */
+export function countedSteps<Config>({ lags }: ForecasterConfig<Config>, observed: NdArray): number {
+  const [rows, places] = observed.shape as [number, number];
+  const start = Math.max(...lags);
+  let known = 0;
+  for (let row = 0; row < rows; row++) for (let i = start; i < places; i++) known += Number(observed.data[row * places + i]);
+  return known;
+}
+
 /** Rows next to each other: [B, ...] → [B S, ...] */
 function repeat(x: Tensor, times: number): Tensor {
   const [batch, ...rest] = x.shape as [number, ...number[]];

@@ -21,7 +21,21 @@ import {
   linear,
   type Norm,
 } from "../nn/index.ts";
-import { add, div, gather, gelu, logSoftmax, matmul, maximum, mul, neg, reshape, sum, takeAlongAxis } from "../ops/index.ts";
+import {
+  add,
+  arange,
+  div,
+  gather,
+  gelu,
+  logSoftmax,
+  matmul,
+  maximum,
+  mul,
+  neg,
+  reshape,
+  sum,
+  takeAlongAxis,
+} from "../ops/index.ts";
 import type { NdArray } from "../util/ndarray.ts";
 import { fold, type Key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
@@ -63,7 +77,7 @@ export function init<Config>({ network, config, vocabulary }: MaskedConfig<Confi
  * Scores of all tokens.
  *
  * @param tokens int32 [B, T], of which `lengths` (int32 [B]) count
- * @param places which are asked about, int32 [B, N]: numbers of places in the whole batch (b T + t); all of them unless given
+ * @param places which are asked about, int32 [B, N]: from 0 to T - 1; all of them unless given
  * @param key present in training: draws dropout masks
  * @returns logits [B, N, V]
  */
@@ -76,7 +90,9 @@ export function forward<Config>(
   const width = network.width(config);
   const x = embedding(params.tokens, tokens); // [B, T, W]
   const { states } = network.encoder.forward(config, params.encoder, x, lengths, { key: key?.fold("encoder") });
-  const asked = places ? gather(reshape(states, [-1, width]), places) : states; // [B, N, W]
+  const [batch, length] = tokens.shape as [number, number];
+  const rows = reshape(mul(arange(batch), length), [batch, 1]); // where each text begins in the flat batch
+  const asked = places ? gather(reshape(states, [-1, width]), add(places, rows)) : states; // [B, N, W]
   const { map, norm, bias } = params.head;
   return add(matmul(layerNorm(norm, gelu(linear(map, asked))), params.tokens.weight, { transposeB: true }), bias);
 }

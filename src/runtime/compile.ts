@@ -6,16 +6,17 @@
  * donated: its buffers are then reused for the new state, so that training never grows.
  */
 import { input } from "../core/builtin.ts";
-import { type RandomParams, randomParams, TracedKey } from "../core/random.ts";
+import { randomParams, TracedKey } from "../core/random.ts";
 import { isTensor, reachable, type Tensor, typeName } from "../core/tensor.ts";
 import { buildModel, canShareBuffer, encodeModel } from "../onnx/index.ts";
 import { HeptagenError } from "../util/errors.ts";
 import { allocate, isNdArray, type NdArray, sameShape, sizeOf } from "../util/ndarray.ts";
-import { fillBernoulli, fillNormal, fillUniform, fold, isKey, type Key, randint } from "../util/random.ts";
+import { isKey, type Key } from "../util/random.ts";
 import { flatten, mapTree, type Tree } from "../util/tree.ts";
 import { channelBlock } from "./channel-block.ts";
 import { type Device, defaultDevice, lacking } from "./devices.ts";
-import { Session } from "./session.ts";
+import { type Draw, type Graph, type GraphSource, loadGraph } from "./loaded-graph.ts";
+import { SpareBuffers } from "./spare-buffers.ts";
 
 /** What a compiled function takes as leaves: arrays, and keys for randomness. */
 export type Leaf = NdArray | Key;
@@ -36,12 +37,6 @@ export type Concrete<T> = [Tree<Tensor>] extends [T]
     ? NdArray
     : { [K in keyof T]: Concrete<T[K]> };
 
-/**
- * Buffers that nothing uses at the moment, by type: what replaces an argument that is given up is written into one where it cannot be
- * written over the argument, whose buffer is then spare. Graphs that work on the same state in turn share them.
- */
-export type SpareBuffers = Map<string, NdArray[]>;
-
 export interface CompileOptions {
   /** Where to run; the best of this machine unless told (see `defaultDevice`). */
   readonly device?: Device;
@@ -55,8 +50,18 @@ export interface CompileOptions {
    */
   readonly keepMemory?: boolean;
   readonly threads?: number;
+  /**
+   * Whether the graph's threads go on spinning for a while after a run, ready for the next; true unless told. Better not where another
+   * thread computes meanwhile.
+   */
+  readonly spin?: boolean;
   /** Writes ONNX Runtime's profile to files with this prefix. */
   readonly profile?: string;
+  /**
+   * Where the graph is loaded instead of here: in another thread (`openGraphThread`). A run then gives up the arrays of all its
+   * arguments, as of donated ones; those that were taken from `spares` and become no output are there again afterwards.
+   */
+  readonly load?: (source: GraphSource, spares: SpareBuffers) => Promise<Graph>;
 }
 
 /** A compiled function. */
@@ -94,7 +99,16 @@ interface Slot {
 export async function compile<Args extends readonly unknown[], Out>(
   fn: (...args: { [I in keyof Args]: Traced<Args[I]> }) => Out,
   examples: Args,
-  { device, donate = [], spares = new Map(), keepMemory = true, threads, profile }: CompileOptions = {},
+  {
+    device,
+    donate = [],
+    spares = new SpareBuffers(),
+    keepMemory = true,
+    threads,
+    spin = true,
+    profile,
+    load = loadGraph,
+  }: CompileOptions = {},
 ): Promise<Executable<Args, Concrete<Out>>> {
   const target = device ?? (await defaultDevice()).device;
   const slots: Slot[] = [];
@@ -108,13 +122,13 @@ export async function compile<Args extends readonly unknown[], Out>(
   const out = fn(...(traced as unknown as { [I in keyof Args]: Traced<Args[I]> }));
   const outputs = flatten(out, isTensor).map(({ leaf, path }) => ({ tensor: leaf, path, name: `out_${path}` }));
 
-  const draws = findDraws(outputs.map(({ tensor }) => tensor));
+  const randoms = findDraws(outputs.map(({ tensor }) => tensor));
   const tensorSlots = slots.filter((slot): slot is Slot & { tensor: Tensor } => slot.tensor !== undefined);
   const model = buildModel(
     {
       inputs: [
         ...tensorSlots.map(({ name, tensor }) => [name, tensor] as const),
-        ...draws.flatMap(({ name, tensors }) => tensors.map((tensor) => [name, tensor] as const)),
+        ...randoms.flatMap(({ draw, tensors }) => tensors.map((tensor) => [draw.name, tensor] as const)),
       ],
       outputs: outputs.map(({ name, tensor }) => [name, tensor] as const),
     },
@@ -123,16 +137,11 @@ export async function compile<Args extends readonly unknown[], Out>(
   const donations = pairDonations(donate, tensorSlots, outputs);
   const shared = canShareBuffer(model, donations);
   const bytes = encodeModel(model);
-  const session = await Session.create(bytes, {
-    device: target,
-    keepMemory,
-    ...(threads && { threads }),
-    ...(profile && { profile }),
-  });
+  const session = { device: target, keepMemory, spin, ...(threads && { threads }), ...(profile && { profile }) };
+  const graph = await load({ model: bytes, draws: randoms.map(({ draw }) => draw), session }, spares);
 
   /** For each output that replaces an input: the input, and whether it is written over. */
   const replaced = new Map(donations.map(([from, to], i) => [to, { input: from, inPlace: shared[i] === true }] as const));
-  const noise = new Map(draws.map(({ name, params, tensors }) => [name, { params, array: blank(tensors[0] as Tensor) }]));
   const consumed = new WeakSet<NdArray>();
 
   return {
@@ -142,24 +151,23 @@ export async function compile<Args extends readonly unknown[], Out>(
       const leaves = flatten(args, isLeaf);
       checkArguments(leaves, slots, consumed);
       const feeds = new Map<string, NdArray>();
+      const keys = new Map<number, Key>();
       leaves.forEach(({ leaf }, i) => {
-        if (!isKey(leaf)) feeds.set((slots[i] as Slot).name, leaf);
+        if (isKey(leaf)) keys.set(i, leaf);
+        else feeds.set((slots[i] as Slot).name, leaf);
       });
-      for (const [name, { params, array }] of noise) {
-        fillNoise(params, leaves[params.argument]?.leaf as Key, array);
-        feeds.set(name, array);
-      }
       const fetches = new Map<string, NdArray | undefined>();
       for (const { name, tensor } of outputs) {
         const place = replaced.get(name);
-        if (place) fetches.set(name, place.inPlace ? feeds.get(place.input) : takeSpare(spares, tensor));
-        else fetches.set(name, session.writesInPlace && sizeOf(tensor.shape) > 0 ? blank(tensor) : undefined);
+        if (place) fetches.set(name, place.inPlace ? feeds.get(place.input) : spares.take(tensor));
+        else fetches.set(name, graph.writesInPlace && sizeOf(tensor.shape) > 0 ? blank(tensor) : undefined);
       }
-      const results = await session.run(feeds, fetches);
+      if (graph.takesArrays) for (const array of feeds.values()) consumed.add(array);
+      const results = new Map(await graph.run({ feeds, keys, fetches }));
       for (const [name, { input: from, inPlace }] of replaced) {
         const old = feeds.get(from) as NdArray;
         consumed.add(old);
-        if (!inPlace) spares.get(typeName(old))?.push({ ...old });
+        if (!inPlace && !graph.takesArrays) spares.give(old);
         const written = results.get(name) as NdArray;
         // A new object for the new state: the old one stays marked as given up.
         results.set(name, { dtype: written.dtype, shape: written.shape, data: written.data });
@@ -167,16 +175,8 @@ export async function compile<Args extends readonly unknown[], Out>(
       let next = 0;
       return mapTree(out, isTensor, () => results.get((outputs[next++] as { name: string }).name)) as Concrete<Out>;
     },
-    dispose: () => session.dispose(),
+    dispose: () => graph.dispose(),
   };
-}
-
-/** A buffer of this type that nothing uses, or a new one. */
-function takeSpare(spares: SpareBuffers, tensor: Tensor): NdArray {
-  const type = typeName(tensor);
-  const free = spares.get(type) ?? [];
-  spares.set(type, free);
-  return free.pop() ?? blank(tensor);
 }
 
 function blank({ dtype, shape }: Tensor): NdArray {
@@ -184,26 +184,18 @@ function blank({ dtype, shape }: Tensor): NdArray {
 }
 
 /** The random draws a graph needs; equal draws (same key, names, distribution and shape) share one input. */
-function findDraws(outputs: readonly Tensor[]): { name: string; params: RandomParams; tensors: Tensor[] }[] {
-  const draws = new Map<string, { name: string; params: RandomParams; tensors: Tensor[] }>();
+function findDraws(outputs: readonly Tensor[]): { readonly draw: Draw; readonly tensors: Tensor[] }[] {
+  const draws = new Map<string, { draw: Draw; tensors: Tensor[] }>();
   for (const node of reachable(outputs)) {
     const [tensor] = node.outputs;
     const params = tensor && randomParams(tensor);
     if (!tensor || !params) continue;
     const key = JSON.stringify(params);
-    const draw = draws.get(key) ?? { name: `random_${draws.size}`, params, tensors: [] };
-    draw.tensors.push(tensor);
-    draws.set(key, draw);
+    const found = draws.get(key) ?? { draw: { ...params, name: `random_${draws.size}`, dtype: tensor.dtype }, tensors: [] };
+    found.tensors.push(tensor);
+    draws.set(key, found);
   }
   return [...draws.values()];
-}
-
-function fillNoise({ names, distribution }: RandomParams, key: Key, { data }: NdArray): void {
-  const own = names.reduce(fold, key);
-  if (distribution.kind === "uniform") fillUniform(own, data as Float32Array);
-  else if (distribution.kind === "normal") fillNormal(own, data as Float32Array);
-  else if (distribution.kind === "bernoulli") fillBernoulli(own, distribution.probability, data as Uint8Array);
-  else randint(own, distribution.low, distribution.high, data as Int32Array);
 }
 
 /** Pairs each leaf of a donated argument with the output that replaces it. */

@@ -37,6 +37,9 @@ const inNode = typeof process !== "undefined" && Boolean(process.versions?.node)
 /** Whether a device is served by onnxruntime-node rather than onnxruntime-web. */
 export const isNative = (device: Device): boolean => inNode && device !== "wasm";
 
+/** Whether graphs of this device can run in several threads at the same time. */
+export const runsInThreads = (device: Device): boolean => device === "cpu" && isNative(device);
+
 /** The fix for a missing native runtime, in one line. */
 const installNative = "npm install onnxruntime-node --onnxruntime-node-install=skip";
 

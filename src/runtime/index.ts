@@ -6,7 +6,16 @@ export {
   type Executable,
   jit,
   type Leaf,
-  type SpareBuffers,
   type Traced,
 } from "./compile.ts";
-export { type Device, type DeviceStatus, defaultDevice, deviceNames, listDevices, parseDevice } from "./devices.ts";
+export { usableCores } from "./cores.ts";
+export {
+  type Device,
+  type DeviceStatus,
+  defaultDevice,
+  deviceNames,
+  listDevices,
+  parseDevice,
+  runsInThreads,
+} from "./devices.ts";
+export { SpareBuffers } from "./spare-buffers.ts";

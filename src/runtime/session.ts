@@ -14,6 +14,8 @@ export interface SessionOptions {
   readonly profile?: string;
   /** Whether memory that a run computed in is kept for the next; true unless told. */
   readonly keepMemory?: boolean;
+  /** Whether threads go on spinning for a while after a run, ready for the next; true unless told. */
+  readonly spin?: boolean;
   /** Whether another program wrote the model: it is then loaded as it is. */
   readonly foreign?: boolean;
 }
@@ -74,6 +76,7 @@ export class Session {
       threads = isNative(device) ? usableCores() : undefined,
       profile,
       keepMemory = true,
+      spin = true,
       foreign = false,
     }: SessionOptions,
   ): Promise<Session> {
@@ -89,7 +92,10 @@ export class Session {
         enableMemPattern: false,
         enableCpuMemArena: keepMemory,
         // Zeros made when the graph runs must not be made while it loads instead, and kept.
-        extra: { optimization: { constant_folding_max_output_size_in_bytes: "1048576" } },
+        extra: {
+          optimization: { constant_folding_max_output_size_in_bytes: "1048576" },
+          ...(!spin && { session: { force_spinning_stop: "1" } }),
+        },
         logSeverityLevel: 3,
         ...(threads && { intraOpNumThreads: threads }),
         ...(profile && { enableProfiling: true, profileFilePrefix: profile }),

@@ -5,11 +5,13 @@
  */
 export type { Measurements } from "./checkpoint-files.node.ts";
 export type { Checkpoint, CheckpointContent, CheckpointFolder, Which } from "./checkpoints.node.ts";
+export { rowsOf, sumOf, targetsOf } from "./counts.ts";
 export { type Content, type Written, writeFileAtomically } from "./durable.node.ts";
 export { type Counted, compileEvaluation, type Evaluation, type Measure } from "./evaluate.ts";
 export { appendEvaluation, type EvaluationRecord, readEvaluations } from "./evaluations.node.ts";
 export { flatReports, type LoopEvent, type LoopOptions, type LoopResult, type Training, trainLoop } from "./loop.ts";
 export type { MetricsRecord, RunWarning } from "./metrics-log.node.ts";
+export type { LossResult, Objective, StepReport } from "./objective.ts";
 export { type ArraySpec, flattenParameters, restoreTree } from "./parameters.ts";
 export {
   advance,
@@ -28,7 +30,6 @@ export { type LoadedModel, openRun, type Run, type RunConfig } from "./run-folde
 export { type ReadOptions, readSafetensorsFile, readSafetensorsHeader, writeSafetensorsFile } from "./safetensors.node.ts";
 export { readSafetensors, type Safetensors, writeSafetensors } from "./safetensors.ts";
 export type { SafetensorsEntry, SafetensorsHeader } from "./safetensors-header.ts";
-export type { LossResult, Objective, StepReport } from "./step.ts";
 export { type EventWriter, openEventWriter } from "./tensorboard.node.ts";
 export type { SummaryValue } from "./tensorboard.ts";
 export { createRun, resumeRun, type TrainingRun } from "./training-run.node.ts";

@@ -14,10 +14,12 @@ import { fold, key } from "../util/random.ts";
 import type { Tree } from "../util/tree.ts";
 import type { Checkpoint } from "./checkpoints.node.ts";
 import { namedNumbers, numbersByName } from "./json.ts";
+import { batchOf } from "./micro-batches.ts";
 import { checkFinite } from "./not-finite.ts";
+import type { JointStep, Objective, StepReport } from "./objective.ts";
 import { advance, skipTime, startProgress, throughput, timeLeft } from "./progress.ts";
 import { beginStates, checkObjectives, memoryOf, othersOf, statesOf, trainedTogether, wholeModel } from "./states.ts";
-import { batchOf, compileJointStep, type JointStep, type Objective, type StepReport } from "./step.ts";
+import { compileJointStep } from "./step.ts";
 import { type EventWriter, openEventWriter } from "./tensorboard.node.ts";
 import type { TrainingRun } from "./training-run.node.ts";
 

@@ -10,7 +10,7 @@
 import { HeptagenError } from "../util/errors.ts";
 import { isNdArray, type NdArray } from "../util/ndarray.ts";
 import { flatten } from "../util/tree.ts";
-import type { StepReport } from "./step.ts";
+import type { StepReport } from "./objective.ts";
 
 /** What is known of a step besides its report. */
 export interface StepCircumstances {

@@ -8,8 +8,8 @@ import { HeptagenError, nearest } from "../util/errors.ts";
 import { isNdArray, type NdArray } from "../util/ndarray.ts";
 import { mapTree, type Tree } from "../util/tree.ts";
 import type { Checkpoint } from "./checkpoints.node.ts";
+import type { Objective, ObjectiveState } from "./objective.ts";
 import { restoreTree } from "./parameters.ts";
-import type { Objective, ObjectiveState } from "./step.ts";
 
 type Params = Tree<NdArray>;
 type Named = Pick<Objective<never>, "name" | "trains" | "every">;

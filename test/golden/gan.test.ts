@@ -10,8 +10,9 @@ import { discriminate, type GanConfig, type GanParams, generate, init, spectrall
 import { discriminatorLoss, type GanBatch, generatorLoss } from "../../src/models/gan-losses.ts";
 import { adamw } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
+import type { LossResult, ObjectiveState, TrainStep } from "../../src/train/objective.ts";
 import { flattenParameters } from "../../src/train/parameters.ts";
-import { compileStep, type LossResult, type ObjectiveState, type TrainStep } from "../../src/train/step.ts";
+import { compileStep } from "../../src/train/step.ts";
 import type { NdArray } from "../../src/util/ndarray.ts";
 import { key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";

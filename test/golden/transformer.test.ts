@@ -20,9 +20,10 @@ import {
 import { crossEntropy } from "../../src/nn/losses.ts";
 import { adamw, schedule } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
+import type { ObjectiveState } from "../../src/train/objective.ts";
 import { flattenParameters, restoreTree } from "../../src/train/parameters.ts";
 import { readSafetensors } from "../../src/train/safetensors.ts";
-import { compileStep, type ObjectiveState } from "../../src/train/step.ts";
+import { compileStep } from "../../src/train/step.ts";
 import type { NdArray } from "../../src/util/ndarray.ts";
 import { key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";

@@ -19,7 +19,8 @@ import { drawNegativeBinomial, drawNormal, drawStudentT, negativeBinomialNoise }
 import { full, uniform } from "../../src/ops/index.ts";
 import { adamw } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { compileStep, type ObjectiveState } from "../../src/train/step.ts";
+import type { ObjectiveState } from "../../src/train/objective.ts";
+import { compileStep } from "../../src/train/step.ts";
 import { type NdArray, ndarray } from "../../src/util/ndarray.ts";
 import { fillNormal, fillUniform, fold, type Key, key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";

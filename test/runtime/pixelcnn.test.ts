@@ -16,7 +16,8 @@ import {
 import { drawRows, drawsPerPixel, emptyState, type PixelCnnState } from "../../src/models/pixelcnn-sampler.ts";
 import { adamw } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { compileStep, type ObjectiveState } from "../../src/train/step.ts";
+import type { ObjectiveState } from "../../src/train/objective.ts";
+import { compileStep } from "../../src/train/step.ts";
 import { type NdArray, ndarray } from "../../src/util/ndarray.ts";
 import { fillUniform, key, randint } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";

@@ -8,7 +8,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { encodeWav } from "../../src/data/index.ts";
 import { parseOptions } from "../../src/tasks/options.ts";
 import { type Options, presetOptions, type Recipe, type TrainEvent } from "../../src/tasks/recipe.ts";
@@ -260,6 +260,26 @@ const small: Readonly<Record<string, Options>> = {
   ),
 };
 
+/** Recipes whose loss is a mean over examples or tokens, and draws nothing once `plain`. */
+const computedInParts = new Set([
+  "transformer/language-model",
+  "transformer/translate",
+  "transformer/classify",
+  "transformer/tag",
+  "transformer/masked-language-model",
+  "transformer/answer",
+  "transformer/forecast",
+  "transformer/transcribe",
+  "wavenet/generate-audio",
+  "pixelcnn/generate-image",
+]);
+
+/** Options without which nothing is drawn at random, of those that a recipe has. */
+function plain({ options }: Recipe): Options {
+  const none = { dropout: 0, headDropout: 0, tokenDropout: 0, wordDropout: 0, frequencyMasks: 0, timeMasks: 0, warp: 0 };
+  return Object.fromEntries(Object.entries(none).filter(([name]) => name in options.shape));
+}
+
 describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (name, recipe: Recipe) => {
   const task = tasks[name.split("/")[1] as string] as Task;
   const options = (): Options => ({ ...task.train(folder), ...small[name] });
@@ -315,6 +335,25 @@ describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (na
     const [exported] = await model.export("safetensors", join(folder, name, "safetensors"));
     expect((await readSafetensorsFile(exported?.file as string)).tensors.size).toBe(parameters.length);
   });
+
+  it.runIf(computedInParts.has(name))(
+    "has the same loss and gradients when halves of a batch are computed in two threads",
+    async () => {
+      const settings = { ...options(), ...plain(recipe), steps: 1, sampleEvery: 0 };
+      const first: Record<string, number>[] = [];
+      for (const threads of ["1", "2"]) {
+        vi.stubEnv("HEPTAGEN_THREADS", threads);
+        const out = join(folder, name, `threads-${threads}`);
+        await recipe.train(settings, { out, device: "cpu" });
+        first.push(JSON.parse(readFileSync(join(out, "metrics.jsonl"), "utf8").split("\n")[0] as string));
+      }
+      vi.unstubAllEnvs();
+      const [whole, parts] = first as [Record<string, number>, Record<string, number>];
+      expect(parts.loss).not.toBe(undefined);
+      expect(Math.abs((parts.loss as number) / (whole.loss as number) - 1)).toBeLessThan(1e-5);
+      expect(Math.abs((parts.gradNorm as number) / (whole.gradNorm as number) - 1)).toBeLessThan(1e-4);
+    },
+  );
 
   it.each(Object.keys(recipe.presets))("has all options in its preset %s", (preset) => {
     const { options: schema } = recipe;

@@ -15,8 +15,9 @@ import {
 import { crossEntropy } from "../../src/nn/losses.ts";
 import { adamw } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
+import type { ObjectiveState } from "../../src/train/objective.ts";
 import { flattenParameters } from "../../src/train/parameters.ts";
-import { compileStep, type ObjectiveState } from "../../src/train/step.ts";
+import { compileStep } from "../../src/train/step.ts";
 import { type NdArray, ndarray, type Shape, sizeOf } from "../../src/util/ndarray.ts";
 import { fold, key, randint } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";

@@ -26,7 +26,8 @@ import { complete, sample, type VaeSampling, vary } from "../../src/models/vae-s
 import { add, exp, mean, mul, neg, normal, reshape, split, square, sub, sum } from "../../src/ops/index.ts";
 import { adamw } from "../../src/optim/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { compileStep, type ObjectiveState } from "../../src/train/step.ts";
+import type { ObjectiveState } from "../../src/train/objective.ts";
+import { compileStep } from "../../src/train/step.ts";
 import { type NdArray, ndarray, scalar, sizeOf } from "../../src/util/ndarray.ts";
 import { fillNormal, fillUniform, type Key, key } from "../../src/util/random.ts";
 import type { Tree } from "../../src/util/tree.ts";

@@ -4,6 +4,7 @@
  * Reading order of the task's files: options, data (tokens and their places), training-rows, reading (spans), baseline, use
  * (evaluation, prediction, pictures), and this one, which joins them.
  */
+
 import type { Tensor } from "../../core/index.ts";
 import type { Tokenizer } from "../../data/index.ts";
 import {
@@ -14,6 +15,7 @@ import {
   type SpanReaderParams,
   spanLoss,
 } from "../../models/span-reader.ts";
+import { sumOf } from "../../train/index.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import type { Tree } from "../../util/tree.ts";
 import { bucketed } from "../sequence/bucketed.ts";
@@ -83,6 +85,7 @@ export const answerTask: SequenceTask<TrainingOptions, RawQuestion, Record<strin
         const logs = forward(model, params as unknown as SpanReaderParams, pairs as unknown as QuestionWithPassage, { key });
         return { loss: spanLoss(logs, spans, weights) };
       },
+      counts: ({ weights }) => sumOf(weights),
       batches: (examples, key) =>
         bucketed(trainingRows(examples, tokenizer, options), key, {
           ...options,

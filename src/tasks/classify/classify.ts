@@ -16,6 +16,7 @@ import {
   readers,
 } from "../../models/sequence-classifier.ts";
 import { add, mul } from "../../ops/index.ts";
+import { sumOf } from "../../train/index.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import { ndarray } from "../../util/ndarray.ts";
 import type { Tree } from "../../util/tree.ts";
@@ -93,6 +94,7 @@ export function classifyTask(name: string): SequenceTask<TrainingOptions, RawTex
             ),
           };
         },
+        counts: ({ weights }) => sumOf(weights),
         batches: (examples, key) =>
           bucketed(examples, key, {
             ...options,

@@ -17,6 +17,7 @@ import {
 import { samplers, tableOf, visitsOf, walk } from "../../models/diffusion-samplers.ts";
 import { init, sideUnit, type UNetParams } from "../../models/unet.ts";
 import { full, mul, normal, sum } from "../../ops/index.ts";
+import { rowsOf } from "../../train/index.ts";
 import type { ModelGraph } from "../export/graphs.ts";
 import type { ImageFamily } from "../generate-image/image-family.ts";
 import type { Options } from "../recipe.ts";
@@ -177,6 +178,7 @@ export const diffusionFamily: ImageFamily<DiffusionConfig> = {
     {
       name: "model",
       loss: (params, { images, labels }, key) => ({ loss: loss(config, params as unknown as UNetParams, images, labels, key) }),
+      counts: ({ images }) => rowsOf(images),
     },
   ],
   measure(config, params, { images, labels, mask }, key) {

@@ -1,4 +1,5 @@
 /** PixelCNN as a family of the image task. */
+
 import { z } from "zod";
 import type { Tensor } from "../../core/index.ts";
 import {
@@ -14,6 +15,7 @@ import {
 import { drawRows, drawsPerPixel, emptyState, type PixelCnnState } from "../../models/pixelcnn-sampler.ts";
 import { mul, sum } from "../../ops/index.ts";
 import { compile, defaultDevice } from "../../runtime/index.ts";
+import { rowsOf } from "../../train/index.ts";
 import { allocate, type NdArray, ndarray, sizeOf } from "../../util/ndarray.ts";
 import { fillUniform, fold, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
@@ -66,6 +68,7 @@ export const pixelCnnFamily: ImageFamily<PixelCnnConfig> = {
       loss: (params, { images, labels }, from) => ({
         loss: loss(config, asModel(params), images, { ...known(config, labels), key: from }),
       }),
+      counts: ({ images }) => rowsOf(images),
     },
   ],
   measure: (config, params, { images, labels, mask }) => ({

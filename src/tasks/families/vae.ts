@@ -1,4 +1,5 @@
 /** The variational autoencoder as a family of the image task. */
+
 import { z } from "zod";
 import { constant, type Tensor, type TracedKey } from "../../core/index.ts";
 import {
@@ -17,6 +18,7 @@ import {
 import { arcs, complete, rounds, sample, type VaeSampling, vary } from "../../models/vae-sampler.ts";
 import { add, concat, matmul, mul, normal, sum } from "../../ops/index.ts";
 import { compile, type Executable } from "../../runtime/index.ts";
+import { rowsOf } from "../../train/index.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import { type Key, key } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
@@ -83,6 +85,8 @@ export const vaeFamily: ImageFamily<VaeConfig> = {
         const { loss: value, ...metrics } = loss(config, paramsOf(params), batch, noise, step);
         return { loss: value, metrics };
       },
+      // What is free below `freeBits` is the mean over all pictures.
+      ...(config.freeBits === 0 && { counts: ({ images }: Pictures) => rowsOf(images) }),
     },
   ],
   measure(config, params, { mask, ...batch }, random, chosen) {

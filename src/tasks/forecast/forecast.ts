@@ -4,7 +4,7 @@
  * Reading order of the task's files: options, data (series made ready), windows (cut, and forecast as sample paths), scores, questions
  * (of `predict`), use, and this one, which joins them.
  */
-import { type ForecasterParams, forward, init, loss, outputsOf } from "../../models/forecaster.ts";
+import { countedSteps, type ForecasterParams, forward, init, loss, outputsOf } from "../../models/forecaster.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import type { Tree } from "../../util/tree.ts";
 import type { SequenceTask } from "../sequence/sequence-task.ts";
@@ -68,6 +68,7 @@ export const forecastTask: SequenceTask<TrainingOptions, RawSeries, SeriesFacts,
     return {
       init: (key) => init(model, key) as unknown as Tree<NdArray>,
       loss: (params, windows, key) => ({ loss: loss(model, params as unknown as ForecasterParams, windows, { key }) }),
+      counts: ({ observed }) => countedSteps(model, observed),
       batches: (examples, key) => windowBatches(examples, key, facts, options),
       use: (device) => useForecaster(model, assets, options, device),
       graphs: [

@@ -21,6 +21,7 @@ import {
   createRun,
   type Evaluation,
   resumeRun,
+  sumOf,
   type Training,
   type TrainingRun,
   trainLoop,
@@ -166,6 +167,7 @@ async function trainOn(
           const measured = nats(config, own, batch as unknown as AudioBatch<Tensor>);
           return { loss: div(measured.sum, maximum(measured.count, constant(scalar(1)))) };
         },
+        counts: ({ counted }) => sumOf(counted),
         optimizer: optimizerOf(options),
         learningRate: schedule(options),
         clip: clipOf(options),

@@ -42,6 +42,8 @@ export interface ImageObjective {
   readonly rate?: number;
   /** Traced. `step` is a float32 scalar, counted from 1. */
   loss(params: Tree<Tensor>, batch: Pictures<Tensor>, key: TracedKey, step: Tensor): LossResult;
+  /** As in `Objective`: over how many pictures the loss is a mean, where they do not depend on each other. */
+  counts?(batch: Pictures): number;
 }
 
 /** What to make in one run of a sampler. */

@@ -42,8 +42,9 @@ import {
   writeFileAtomically,
 } from "../../train/index.ts";
 import { parseJson, stringifyJson } from "../../train/json.ts";
+import type { ObjectiveState } from "../../train/objective.ts";
 import { writeSafetensorsFile } from "../../train/safetensors.node.ts";
-import { compileStep, type ObjectiveState } from "../../train/step.ts";
+import { compileStep } from "../../train/step.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import { fold, key } from "../../util/random.ts";

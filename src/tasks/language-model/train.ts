@@ -22,6 +22,7 @@ import {
   resumeRun,
   type Training,
   type TrainingRun,
+  targetsOf,
   trainLoop,
 } from "../../train/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
@@ -152,6 +153,7 @@ async function trainOn<Config>(
         loss: (weights, { tokens, targets }, random) => ({
           loss: crossEntropy(model.forward(config, weights, tokens, { key: random }), targets),
         }),
+        counts: ({ targets }) => targetsOf(targets),
       };
   const training: Training<TokenBatch> = {
     params: start ?? model.init(config, fold(root, "parameters")),

@@ -3,9 +3,11 @@
  *
  * Reading order of the task's files: options, data, use (evaluation, guesses, pictures), and this one, which joins them.
  */
+
 import type { Tensor } from "../../core/index.ts";
 import type { Tokenizer } from "../../data/index.ts";
 import { forward, init, loss, type MaskedParams } from "../../models/masked-language-model.ts";
+import { sumOf } from "../../train/index.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import { fold } from "../../util/random.ts";
 import type { Tree } from "../../util/tree.ts";
@@ -39,7 +41,7 @@ import { maskedMeasureNames, useMasked } from "./use.ts";
 export interface MaskedBatch {
   readonly tokens: NdArray;
   readonly lengths: NdArray;
-  /** Numbers of places in the whole batch. */
+  /** Numbers of places in each text. */
   readonly places: NdArray;
   readonly targets: NdArray;
   /** 1 for places that count. */
@@ -82,6 +84,7 @@ export const maskedLanguageModelTask: SequenceTask<TrainingOptions, RawParagraph
         const logits = forward(model, params as unknown as MaskedParams, texts, key);
         return { loss: loss(logits, targets, weights) };
       },
+      counts: ({ weights }) => sumOf(weights),
       batches(examples, key) {
         const parts = examples.flatMap(({ ids }) => tokenParts(ids, options.longest));
         const open = bucketed<Int32Array, OpenBatch>(parts, key, {
@@ -103,7 +106,7 @@ export const maskedLanguageModelTask: SequenceTask<TrainingOptions, RawParagraph
             const weights = new Float32Array(rows.length * count);
             hidden.forEach((one, b) => {
               one.places.forEach((place, n) => {
-                places[b * count + n] = b * length + place;
+                places[b * count + n] = place;
                 targets[b * count + n] = rows[b]?.[place] as number;
                 weights[b * count + n] = counted[b] ? 1 : 0;
               });

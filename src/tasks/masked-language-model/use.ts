@@ -64,11 +64,7 @@ export function useMasked<Config>(
           { rows, length },
         );
         const places = new Int32Array(rows * count);
-        some.forEach((question, b) => {
-          question.places.forEach((place, n) => {
-            places[b * count + n] = b * length + place;
-          });
-        });
+        for (const [b, question] of some.entries()) places.set(question.places, b * count);
         const { data } = await run(params, tokens, lengths, ndarray("int32", [rows, count], places));
         return some.map((question, b) => {
           const from = b * count * vocabulary;

@@ -100,6 +100,8 @@ export interface TaskModel<Raw, Example, Batch> {
   init(key: Key): Tree<NdArray>;
   /** Traced once per shape of batches. */
   loss(params: Tree<Tensor>, batch: Traced<Batch>, key: TracedKey, step: Tensor): LossResult;
+  /** Over how much of a batch the loss is a mean, where its examples do not depend on each other: as in `Objective`. */
+  counts?(batch: Batch): number;
   batches(examples: readonly Example[], key: Key): Batches<Batch>;
   /**
    * Compiles what evaluation and prediction need, when they first need it.

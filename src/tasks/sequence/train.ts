@@ -161,6 +161,7 @@ async function trainOn<Config, Given extends object, Raw, Facts, Example, Batch>
       {
         name: "model",
         loss: (weights: Tree<Tensor>, batch, random: TracedKey, step) => model.loss(weights, batch, random, step),
+        ...(model.counts && { counts: model.counts }),
         optimizer: optimizerOf(common),
         learningRate: schedule(common),
         clip: clipOf(common),

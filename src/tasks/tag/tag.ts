@@ -85,6 +85,9 @@ export const tagTask: SequenceTask<TrainingOptions, RawSentence, TagFacts, TagEx
       loss: (params, { tokens, letters, lengths, ...answers }, key) => ({
         loss: loss(model, params as unknown as TaggerParams, { tokens, letters, lengths }, answers, key),
       }),
+      // Words of the sentences that count.
+      counts: ({ lengths, weights }) =>
+        (lengths.data as Int32Array).reduce((sum, length, b) => sum + length * (weights.data[b] as number), 0),
       batches: (examples, key) =>
         bucketed(
           examples.flatMap((example) => partsOf(example, facts, options.longest)),

@@ -4,9 +4,11 @@
  * Reading order: options, data, use (evaluation, prediction, alignment), and this one, which joins them. What makes a task of it
  * (its measures, its baselines, how long its texts get) is given as a `TextToText`.
  */
+
 import type { z } from "zod";
 import type { Tensor } from "../../core/index.ts";
 import { forward, init, meanLoss, type SequenceToSequenceParams } from "../../models/sequence-to-sequence.ts";
+import { targetsOf } from "../../train/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import type { NdArray } from "../../util/ndarray.ts";
 import type { Tree } from "../../util/tree.ts";
@@ -112,6 +114,7 @@ export function textToTextTask<Given extends TrainingOptions>(
         loss: (params, { targets, ...teaching }, key) => ({
           loss: meanLoss(model, params as unknown as SequenceToSequenceParams, teaching, targets, { key, labelSmoothing }),
         }),
+        counts: ({ targets }) => targetsOf(targets),
         batches(examples, key) {
           const some = examples.filter((example) => fits(example, options));
           if (some.length === 0) {

@@ -9,6 +9,7 @@ import type { Tensor } from "../../core/index.ts";
 import { type Said, type Sounds, type SpeechRecognizerParams, speechRecognizer } from "../../models/speech-recognizer.ts";
 import { subsampledFrames } from "../../nn/index.ts";
 import { reshape } from "../../ops/index.ts";
+import { rowsOf, sumOf } from "../../train/index.ts";
 import { HeptagenError } from "../../util/errors.ts";
 import { type NdArray, ndarray } from "../../util/ndarray.ts";
 import type { Tree } from "../../util/tree.ts";
@@ -79,6 +80,7 @@ export const transcribeTask: SequenceTask<TrainingOptions, RawSpeech, SpeechFact
       loss: (params, { sounds, said }, key) => ({
         loss: model.loss(whole, params as unknown as SpeechRecognizerParams, sounds, said, { key }),
       }),
+      counts: ({ sounds, said }) => (said.weights ? sumOf(said.weights) : rowsOf(sounds.frames)),
       batches(examples, key) {
         const spelt = examples.map((example) => ({ ...example, labels: knownLabels(example) }));
         /** Most characters of a sound of at most so many frames: every batch of a shape has room for them. */
