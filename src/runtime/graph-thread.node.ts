@@ -32,6 +32,9 @@ export interface GraphThread {
   close(): Promise<void>;
 }
 
+/** How long a process that exits waits for a run to end, in milliseconds. */
+const longestWait = 30_000;
+
 /** The memory of arrays, each once. */
 export function buffersOf(...maps: readonly ReadonlyMap<string, NdArray | undefined>[]): ArrayBuffer[] {
   const arrays = maps.flatMap((map) => [...map.values()]).filter((array) => array !== undefined);
@@ -77,7 +80,10 @@ export function openGraphThread(): GraphThread {
   };
   // A process that exits ends its threads, and onnxruntime-node aborts the process when that happens in the middle of a run.
   const finish = () => {
-    for (let left = Atomics.load(open, 0); left > 0 && !failure; left = Atomics.load(open, 0)) Atomics.wait(open, 0, left);
+    const end = performance.now() + longestWait;
+    for (let left = Atomics.load(open, 0); left > 0 && performance.now() < end; left = Atomics.load(open, 0)) {
+      Atomics.wait(open, 0, left, longestWait);
+    }
   };
   process.on("exit", finish);
   worker.on("error", (error: Error) => fail(`failed: ${error.message}`, error));
@@ -107,7 +113,7 @@ export function openGraphThread(): GraphThread {
           return results;
         },
         async dispose() {
-          await ask({ kind: "dispose", graph });
+          if (!failure) await ask({ kind: "dispose", graph });
         },
       };
     },

@@ -28,8 +28,6 @@ export const partCount = 2;
 /**
  * A batch in parts along the first axis of every array, as equal as can be; undefined where it cannot be cut. The arrays share its
  * memory.
- *
- * @param example may have axes of any length: only their agreement matters
  */
 export function cut<Batch>(batch: Batch, parts: number): readonly Batch[] | undefined {
   const leaves = flatten(batch, isNdArray).map(({ leaf }) => leaf as NdArray);
@@ -196,20 +194,15 @@ export async function compileParallelStep<Batch>(
       const own = parts.map(counts);
       const total = own.reduce((a, b) => a + b);
       const params = (current as ObjectiveState).params;
-      const results = await all(
-        // The other threads first: this one is busy once it has begun.
-        parts
-          .map((part, i) => [part, i] as const)
-          .reverse()
-          .map(([part, i]) =>
-            (runners[i] as PartRunner<Batch>).run(params, part, (own[i] as number) / Math.max(total, 1), {
-              step: at.step,
-              key: fold(at.key, i),
-            }),
-          ),
-      );
+      const start = (part: Batch, i: number) => {
+        const share = (own[i] as number) / Math.max(total, 1);
+        return (runners[i] as PartRunner<Batch>).run(params, part, share, { step: at.step, key: fold(at.key, i) });
+      };
+      const [mine, ...theirs] = parts as readonly [Batch, ...Batch[]];
+      const begun = theirs.map((part, i) => start(part, i + 1)); // before this thread is busy
+      const results = await all([start(mine, 0), ...begun]);
       const rate = objective.learningRate(at.step);
-      const out = await updating.run(current as ObjectiveState, results.reverse(), scalar(rate), scalar(at.step));
+      const out = await updating.run(current as ObjectiveState, results, scalar(rate), scalar(at.step));
       const [next, measured] = out as unknown as [ObjectiveState, Measured<NdArray>];
       return [{ state: next, report: reportOf(measured, paths, rate) }];
     },
