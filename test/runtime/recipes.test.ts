@@ -1,80 +1,24 @@
 /**
- * Every recipe there is, from data to export: two steps, a stop, two more, then all that a run can do. And every preset: its
+ * Every recipe there is, from (real, small) data to export: two steps, a stop, two more, then all that a run can do. And every preset: its
  * options are whole and describe a model that can be made.
  *
  * What a task needs is told by its name here, what a family needs to stay small by the recipe's; a new task or recipe fails until
  * it has a row.
  */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { encodeWav } from "../../src/data/index.ts";
 import { parseOptions } from "../../src/tasks/options.ts";
 import { type Options, presetOptions, type Recipe, type TrainEvent } from "../../src/tasks/recipe.ts";
 import { recipes } from "../../src/tasks/recipes.ts";
 import { readSafetensorsFile } from "../../src/train/index.ts";
+import { writeRealRecords } from "./real-records.ts";
 
 let folder: string;
-beforeAll(async () => {
+beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "heptagen-recipes-"));
-  const words = ["sea", "whale", "ship", "captain", "harpoon", "storm", "deck", "sail"];
-  const line = (i: number) => Array.from({ length: 9 }, (_, k) => words[(i * 7 + k * k * (i % 5)) % words.length]).join(" ");
-  writeFileSync(join(folder, "text.txt"), Array.from({ length: 120 }, (_, i) => `${line(i)}.`).join("\n"));
-  const pair = (i: number) => ({
-    source: line(i),
-    target: line(i).split(" ").reverse().join(" "),
-    text: `${line(i)} ${line(i + 1)}`,
-    summary: line(i),
-  });
-  writeFileSync(join(folder, "pairs.jsonl"), Array.from({ length: 60 }, (_, i) => JSON.stringify(pair(i))).join("\n"));
-  const towns = ["Lima", "Quito", "Oslo", "Rome", "Paris", "Cairo", "Delhi", "Tokyo"];
-  const asked = Array.from({ length: 60 }, (_, i) => ({
-    query: `${words[i % 8]} ${i}`,
-    text: `the ${words[i % 8]} of ${towns[(i * 3) % 8]} ${i}`,
-    question: `Which town has the ${words[i % 8]} ${i}?`,
-    answer: towns[(i * 3) % 8],
-    passage: `The ${words[i % 8]} ${i} is in ${towns[(i * 3) % 8]}. Nothing else is known.`,
-  }));
-  writeFileSync(join(folder, "questions.jsonl"), asked.map((row) => JSON.stringify(row)).join("\n"));
-  const day = (i: number) => new Date(Date.UTC(2024, 0, 1 + i)).toISOString().slice(0, 10);
-  const cell = (i: number, phase: number) => (10 + 3 * Math.sin((2 * Math.PI * (i + phase)) / 7) + ((i * i) % 5) / 5).toFixed(3);
-  const rows = Array.from(
-    { length: 120 },
-    (_, i) => `${day(i)},${cell(i, 0)},${i === 50 ? "" : cell(i, 3)},${i % 2},${(i * 7) % 3}`,
-  );
-  writeFileSync(join(folder, "series.csv"), ["date,a,b,open,rain", ...rows].join("\n"));
-  const records = (name: string, of: (i: number) => object, count = 60) =>
-    writeFileSync(join(folder, name), Array.from({ length: count }, (_, i) => `${JSON.stringify(of(i))}\n`).join(""));
-  records("classes.jsonl", (i) => ({ text: `${i} ${line(i)}`, label: ["calm", "rough", "wild"][i % 3] }));
-  records("names.jsonl", (i) => ({
-    file: `${i % 12}.txt`,
-    words: ["Captain", `Ahab${i}`, "saw", words[i % 8], "in", "Nantucket", "."],
-    tags: ["B-NAME", "I-NAME", "O", "O", "O", "B-NAME", "O"],
-    types: ["B-PER", "I-PER", "O", "O", "O", "B-LOC", "O"],
-  }));
-  const feelings = ["I am so happy", "This is horrible", "Stop that", "It is a ship"];
-  const turn = (i: number) => ({
-    context: [line(i), line(i + 1)].slice(i % 2),
-    reply: `${feelings[i % 4]}, ${words[i % 8]}.`,
-    speaker: i % 3 === 0 ? null : words[i % 3],
-    level: `room ${i % 18}`,
-  });
-  records("dialogues.jsonl", turn, 36);
-  mkdirSync(join(folder, "sounds"));
-  for (let i = 0; i < 4; i++) {
-    const tone = Float32Array.from({ length: 2000 }, (_, t) => 0.5 * Math.sin((2 * Math.PI * (200 + 50 * i) * t) / 4000));
-    writeFileSync(join(folder, "sounds", `${i}.wav`), await encodeWav(tone, 4000));
-  }
-  mkdirSync(join(folder, "speech"));
-  const spoken = ["path,text,speaker"];
-  for (let i = 0; i < 24; i++) {
-    // A pure tone says "e", a rising one "no".
-    const sound = Float32Array.from({ length: 2400 }, (_, t) => 0.5 * Math.sin((400 + 40 * i + (i % 2) * 0.1 * t) * (t / 4000)));
-    writeFileSync(join(folder, "speech", `${i}.wav`), await encodeWav(sound, 4000));
-    spoken.push(`${i}.wav,${i % 2 === 0 ? "E!" : "No."},voice ${Math.floor(i / 2) % 6}`);
-  }
-  writeFileSync(join(folder, "speech", "transcripts.csv"), spoken.join("\n"));
+  writeRealRecords(folder);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -92,20 +36,44 @@ const ofPairs = { groupColumn: undefined, tokenizer: "character", batch: 4, shap
 const shortTexts = { tokenizer: "byte", batch: 4, shapes: 2, validation: 0.2, test: 0.2 };
 const held = { validation: 0.2, test: 0.2, batch: 4, shapes: 2 };
 const text = { tokenizer: "byte", longest: 24 };
-const tagged = { tokensColumn: "words", weakTagsColumn: "types", groupColumn: "file", letterFeatures: 4, longest: 5 };
+const tagged = { tokensColumn: "words", weakTagsColumn: "types", groupColumn: "chapter", letterFeatures: 4, longest: 5 };
 const tasks: Readonly<Record<string, Task>> = {
   "language-model": {
-    train: (data) => ({ ...often, data: join(data, "text.txt"), tokenizer: "character", context: 16, batch: 4, sampleTokens: 8 }),
+    train: (data) => ({
+      ...often,
+      data: join(data, "novel.txt"),
+      tokenizer: "character",
+      context: 16,
+      batch: 4,
+      sampleTokens: 8,
+    }),
     sample: { maxTokens: 8 },
     evaluate: {},
   },
   translate: {
-    train: (data) => ({ ...often, ...ofPairs, data: join(data, "pairs.jsonl") }),
+    train: (data) => ({
+      ...often,
+      ...ofPairs,
+      data: join(data, "rights.jsonl"),
+      sourceColumn: "en",
+      targetColumn: "fr",
+      tokenizer: "bpe",
+      vocabulary: 400,
+      longestSource: 120,
+      longestTarget: 120,
+    }),
     sample: { numSamples: 1, beams: 2 },
     evaluate: { beams: 2, limit: 6 },
   },
   summarize: {
-    train: (data) => ({ ...often, ...ofPairs, data: join(data, "pairs.jsonl"), longestSource: 160, longestTarget: 96 }),
+    train: (data) => ({
+      ...often,
+      ...ofPairs,
+      data: join(data, "chapters.jsonl"),
+      targetColumn: "query",
+      tokenizer: "byte",
+      longestSource: 160,
+    }),
     sample: { numSamples: 1, beams: 2 },
     evaluate: { beams: 2, limit: 6 },
   },
@@ -117,7 +85,7 @@ const tasks: Readonly<Record<string, Task>> = {
   "generate-audio": {
     train: (data) => ({
       ...often,
-      data: join(data, "sounds"),
+      data: join(data, "few-strokes"),
       rate: 4000,
       stacks: 1,
       depth: 5,
@@ -134,9 +102,10 @@ const tasks: Readonly<Record<string, Task>> = {
   transcribe: {
     train: (data) => ({
       ...often,
-      data: join(data, "speech"),
+      data: join(data, "strokes"),
+      speakerColumn: "kind",
       groupBy: "speaker",
-      rate: 4000,
+      rate: 8000,
       bands: 8,
       batch: 4,
       shapes: 2,
@@ -146,17 +115,17 @@ const tasks: Readonly<Record<string, Task>> = {
     sample: { numSamples: 2, decoder: "beam", languageModel: "characters" },
     evaluate: { languageModel: "words", languageModelOrder: 2 },
     get questions() {
-      return [join(folder, "sounds", "0.wav"), { audio: join(folder, "speech", "0.wav") }];
+      return [join(folder, "few-strokes", "na.flac"), { audio: join(folder, "strokes", "drum-cowbell.flac") }];
     },
   },
   classify: {
-    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "paragraphs.jsonl") }),
     sample: {},
     evaluate: {},
     questions: ["the sea", { text: "a whale" }],
   },
   sentiment: {
-    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl"), accumulate: 2 }),
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "reviews.jsonl"), accumulate: 2 }),
     sample: { numSamples: 2 },
     evaluate: { side: "validation" },
   },
@@ -167,14 +136,15 @@ const tasks: Readonly<Record<string, Task>> = {
     questions: ["Captain Ahab saw it."],
   },
   "masked-language-model": {
-    train: (data) => ({ ...often, ...held, ...text, data: join(data, "classes.jsonl") }),
+    train: (data) => ({ ...often, ...held, ...text, data: join(data, "paragraphs.jsonl") }),
     sample: {},
     evaluate: {},
   },
   converse: {
     train: (data) => ({
       ...often,
-      data: join(data, "dialogues.jsonl"),
+      data: join(data, "speeches.jsonl"),
+      groupColumn: "chapter",
       tokenizer: "byte",
       batch: 4,
       shapes: 1,
@@ -187,10 +157,10 @@ const tasks: Readonly<Record<string, Task>> = {
     evaluate: { replies: 2 },
   },
   retrieve: {
-    train: (data) => ({ ...often, ...shortTexts, data: join(data, "questions.jsonl"), hardNegatives: 1, groupColumn: "query" }),
+    train: (data) => ({ ...often, ...shortTexts, data: join(data, "chapters.jsonl"), hardNegatives: 1, groupColumn: "query" }),
     sample: { numSamples: 2 },
     evaluate: {},
-    questions: ["whale 3", { query: "ship" }],
+    questions: ["the whale", { query: "ship" }],
   },
   answer: {
     train: (data) => ({
@@ -203,15 +173,15 @@ const tasks: Readonly<Record<string, Task>> = {
     }),
     sample: { numSamples: 2 },
     evaluate: {},
-    questions: ["Which town has the whale 3?", { question: "Where is the ship?" }],
+    questions: ["Who or where: … saw it.", { question: "Where is the ship?" }],
   },
   forecast: {
     train: (data) => ({
       ...often,
-      data: join(data, "series.csv"),
-      targets: ["a", "b"],
-      knownCovariates: ["open"],
-      pastCovariates: ["rain"],
+      data: join(data, "weather.csv"),
+      targets: ["temp_max", "temp_min"],
+      knownCovariates: ["wind"], // as if it were known ahead
+      pastCovariates: ["precipitation"],
       context: 14,
       horizon: 5,
       lags: [1, 7],
