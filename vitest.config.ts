@@ -1,10 +1,10 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
 /**
- * One kind of test: a folder under test/, how long one test may take, in which order kinds come, and on how many cores the operators of
- * each of the two files that run at once compute.
+ * One kind of test: a folder under test/, how long one test may take, and on how many cores the operators of each of the
+ * two files that run at once compute.
  */
-function kind(name: string, { seconds, threads, order }: { seconds: number; threads: number; order: number }) {
+function kind(name: string, { seconds, threads }: { seconds: number; threads: number }) {
   return {
     extends: true,
     test: {
@@ -13,7 +13,6 @@ function kind(name: string, { seconds, threads, order }: { seconds: number; thre
       testTimeout: seconds * 1000,
       hookTimeout: seconds * 1000,
       maxWorkers: 2,
-      sequence: { groupOrder: order },
       env: { HEPTAGEN_THREADS: String(threads) },
     },
   } satisfies TestProjectInlineConfiguration;
@@ -23,10 +22,10 @@ export default defineConfig({
   test: {
     pool: "forks",
     projects: [
-      kind("unit", { seconds: 20, threads: 1, order: 0 }),
-      kind("golden", { seconds: 60, threads: 1, order: 0 }),
-      kind("runtime", { seconds: 60, threads: 1, order: 0 }),
-      kind("e2e", { seconds: 300, threads: 2, order: 1 }), // processes as users start them: halves of a batch in two threads
+      kind("unit", { seconds: 20, threads: 1 }),
+      kind("golden", { seconds: 60, threads: 1 }),
+      kind("runtime", { seconds: 60, threads: 1 }),
+      kind("e2e", { seconds: 300, threads: 2 }), // processes as users start them: halves of a batch in two threads
     ],
     coverage: { include: ["src/**/*.ts"], exclude: ["src/cli/**"], reporter: ["text-summary", "html"] },
   },

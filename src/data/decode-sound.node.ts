@@ -74,6 +74,22 @@ function mix(channels: readonly Float32Array[]): Float32Array {
   return first.map((_, i) => channels.reduce((sum, channel) => sum + (channel[i] ?? 0), 0) / channels.length);
 }
 
+/** Makes sounds of one number of samples per second into sounds of another. */
+interface Converter {
+  simple(samples: Float32Array): Float32Array;
+}
+
+/** Converters that were made so far: each is a WebAssembly module of its own, which takes longer to make than a short sound to convert. */
+const converters = new Map<string, Promise<Converter>>();
+
+async function makeConverter(from: number, to: number, quality: "best" | "fastest"): Promise<Converter> {
+  const loaded = await import("@alexanderolsen/libsamplerate-js");
+  // It is a CommonJS module, which some loaders (tsx) give as it is, without a default.
+  const resampler = loaded.default ?? (loaded as unknown as typeof loaded.default);
+  const { SRC_SINC_BEST_QUALITY, SRC_SINC_FASTEST } = resampler.ConverterType;
+  return resampler.create(1, from, to, { converterType: quality === "best" ? SRC_SINC_BEST_QUALITY : SRC_SINC_FASTEST });
+}
+
 /**
  * Another number of samples per second, by libsamplerate's band-limited interpolation: the best, or its fastest (97 dB of signal to
  * noise, 80 % of the band) where much is to be done.
@@ -85,15 +101,8 @@ export async function resample(
   { quality = "best" }: { readonly quality?: "best" | "fastest" } = {},
 ): Promise<Float32Array> {
   if (from === to) return samples;
-  const loaded = await import("@alexanderolsen/libsamplerate-js");
-  // It is a CommonJS module, which some loaders (tsx) give as it is, without a default.
-  const resampler = loaded.default ?? (loaded as unknown as typeof loaded.default);
-  const { SRC_SINC_BEST_QUALITY, SRC_SINC_FASTEST } = resampler.ConverterType;
-  const converterType = quality === "best" ? SRC_SINC_BEST_QUALITY : SRC_SINC_FASTEST;
-  const converter = await resampler.create(1, from, to, { converterType });
-  try {
-    return converter.simple(samples).slice(); // out of the converter's memory
-  } finally {
-    converter.destroy();
-  }
+  const name = `${from} ${to} ${quality}`;
+  const converter = converters.get(name) ?? makeConverter(from, to, quality);
+  converters.set(name, converter);
+  return (await converter).simple(samples).slice(); // out of the converter's memory
 }

@@ -17,6 +17,9 @@ import { withoutData } from "./records.ts";
 import type { Side, Sides } from "./sequence-task.ts";
 import { checkUnchanged, type Joined, readSides } from "./train.ts";
 
+/** Takes what a user should know about what is read, how far that is among it. */
+type Note = (message: string) => void;
+
 /** Inputs that are answered at once. */
 const chunk = 256;
 /** Milliseconds without an input after which those that came are answered. */
@@ -43,14 +46,19 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
   const params = restoreTree<unknown>(model.init(key(0)), loaded.model, "model") as Tree<NdArray>;
   const use = model.use(device ?? (await defaultDevice()).device, run.folder);
 
-  /** The run's own data, as it was. */
-  const own = async (): Promise<Sides<Raw>> => {
-    const { sides, fingerprint } = await readSides(task, options);
+  const readOwn = async (note?: Note): Promise<Sides<Raw>> => {
+    const { sides, fingerprint } = await readSides(task, options, note);
     checkUnchanged(fingerprint, run.config.data.fingerprint, folder);
     return sides;
   };
-  const ownSide = async (side: Side | undefined): Promise<readonly Raw[]> => {
-    const sides = await own();
+  let kept: Promise<Sides<Raw>> | undefined;
+  /** The run's own data, as it was: read once, since sounds take minutes. */
+  const own = (note?: Note): Promise<Sides<Raw>> => {
+    kept ??= readOwn(note);
+    return kept;
+  };
+  const ownSide = async (side: Side | undefined, note?: Note): Promise<readonly Raw[]> => {
+    const sides = await own(note);
     const chosen = sides[side ?? (sides.test.length > 0 ? "test" : "validation")];
     if (chosen.length > 0) return chosen;
     throw new HeptagenError("data/empty", `the run has no ${side ?? "test or validation"} part`, {
@@ -75,13 +83,9 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
     },
     async evaluate(given, context: EvaluateContext = {}) {
       const asked = parseOptions("eval", task.abilities.evaluate, given) as Options;
-      const raws =
-        asked.data === undefined
-          ? await ownSide(asked.side as Side | undefined)
-          : await task.read(
-              { ...withoutData(options as Options, task.dataOptions), ...withoutNothing(asked) } as Given,
-              (message) => context.onEvent?.({ kind: "note", message }),
-            );
+      const note: Note = (message) => context.onEvent?.({ kind: "note", message });
+      const others = { ...withoutData(options as Options, task.dataOptions), ...withoutNothing(asked) } as Given;
+      const raws = asked.data === undefined ? await ownSide(asked.side as Side | undefined, note) : await task.read(others, note);
       return use.evaluate(params, encode(raws), {
         ...context,
         options: asked,
