@@ -38,8 +38,9 @@ async function rowOf(folder: string): Promise<Row> {
   if (!last) throw new Error(`${folder} has not been evaluated: heptagen eval ${folder}`);
   const { presets } = findRecipe(config.recipe);
   const options = config.config as Options;
+  const text = (value: unknown) => JSON.stringify([value].flat()); // one name of data is as good as a list of one
   const differing = (preset: Options) =>
-    Object.entries(options).filter(([key, value]) => key in preset && JSON.stringify(value) !== JSON.stringify(preset[key]));
+    Object.entries(options).filter(([key, value]) => key in preset && text(value) !== text(preset[key]));
   const [preset, { options: usual }] = Object.entries(presets).reduce((best, other) =>
     differing(other[1].options).length < differing(best[1].options).length ? other : best,
   );
