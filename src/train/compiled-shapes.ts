@@ -4,7 +4,7 @@ import { isNdArray, type NdArray } from "../util/ndarray.ts";
 import { flatten } from "../util/tree.ts";
 
 /** How many graphs are kept: more than the shapes that batches of like length have. */
-const keptShapes = 32;
+const keptShapes = 64;
 
 /** Paths, shapes and types of all arrays of a batch: batches that agree in it run in the same graph. */
 export function batchSignature(batch: unknown): string {
