@@ -86,6 +86,7 @@ export const translateRecipes = recipesOf(translateTask as never, "translates se
       longestSource: 96,
       longestTarget: 128,
       batch: 32,
+      shapes: 40,
       steps: 3000,
     },
   },
