@@ -306,24 +306,22 @@ describe.each(recipes.map((recipe) => [recipe.name, recipe] as const))("%s", (na
     expect((await readSafetensorsFile(exported?.file as string)).tensors.size).toBe(parameters.length);
   });
 
-  it.runIf(computedInParts.has(name))(
-    "has the same loss and gradients when halves of a batch are computed in two threads",
-    async () => {
-      const settings = { ...options(), ...plain(recipe), steps: 1, sampleEvery: 0 };
-      const first: Record<string, number>[] = [];
-      for (const threads of ["1", "2"]) {
-        vi.stubEnv("HEPTAGEN_THREADS", threads);
-        const out = join(folder, name, `threads-${threads}`);
-        await recipe.train(settings, { out, device: "cpu" });
-        first.push(JSON.parse(readFileSync(join(out, "metrics.jsonl"), "utf8").split("\n")[0] as string));
-      }
-      vi.unstubAllEnvs();
-      const [whole, parts] = first as [Record<string, number>, Record<string, number>];
-      expect(parts.loss).not.toBe(undefined);
-      expect(Math.abs((parts.loss as number) / (whole.loss as number) - 1)).toBeLessThan(1e-5);
-      expect(Math.abs((parts.gradNorm as number) / (whole.gradNorm as number) - 1)).toBeLessThan(1e-4);
-    },
-  );
+  const itInParts = computedInParts.has(name) ? it : undefined;
+  itInParts?.("has the same loss and gradients when halves of a batch are computed in two threads", async () => {
+    const settings = { ...options(), ...plain(recipe), steps: 1, sampleEvery: 0 };
+    const first: Record<string, number>[] = [];
+    for (const threads of ["1", "2"]) {
+      vi.stubEnv("HEPTAGEN_THREADS", threads);
+      const out = join(folder, name, `threads-${threads}`);
+      await recipe.train(settings, { out, device: "cpu" });
+      first.push(JSON.parse(readFileSync(join(out, "metrics.jsonl"), "utf8").split("\n")[0] as string));
+    }
+    vi.unstubAllEnvs();
+    const [whole, parts] = first as [Record<string, number>, Record<string, number>];
+    expect(parts.loss).not.toBe(undefined);
+    expect(Math.abs((parts.loss as number) / (whole.loss as number) - 1)).toBeLessThan(1e-5);
+    expect(Math.abs((parts.gradNorm as number) / (whole.gradNorm as number) - 1)).toBeLessThan(1e-4);
+  });
 
   it.each(Object.keys(recipe.presets))("has all options in its preset %s", (preset) => {
     const { options: schema } = recipe;

@@ -57,7 +57,7 @@ const presets: Readonly<Record<string, Preset>> = {
       groupBy: "text",
       skipBad: true,
       batch: 8,
-      shapes: 16,
+      shapes: 20,
       maskedFrames: 40,
       steps: 4000,
     },
