@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { execute, heptagen, recipe, temporaryFolder, tiny, writeText } from "./heptagen.ts";
+import { execute, heptagen, main, recipe, temporaryFolder, tiny, writeText } from "./heptagen.ts";
 
 const { folder, remove } = temporaryFolder();
 const text = join(folder, "text.txt");
@@ -131,8 +131,7 @@ describe("runs", () => {
         if (line.includes('"checkpoint"')) child.kill("SIGINT");
       },
     });
-    const main = join(import.meta.dirname, "../../src/cli/main.ts");
-    const line = `ulimit -f 4; trap "" XFSZ; exec "${process.execPath}" --import tsx "${main}" train --resume "${out}"`;
+    const line = `ulimit -f 4; trap "" XFSZ; exec "${process.execPath}" "${main}" train --resume "${out}"`;
     const { code, stderr } = await execute("bash", ["-c", line]);
     expect(stderr).toContain("cannot write");
     expect(stderr).toContain("→");

@@ -47,7 +47,7 @@ describe("training", () => {
     });
     expect(first.code).toBe(130);
     expect(first.stdout).toContain("Interrupted after step");
-    const [, command = ""] = /heptagen -- (train --resume \S+)/.exec(first.stdout) ?? [];
+    const [, command = ""] = /heptagen (train --resume \S+)/.exec(first.stdout) ?? [];
     const second = await heptagen(command.split(" "));
     expect(second.stderr).toBe("");
     expect(second.code).toBe(0);

@@ -8,7 +8,7 @@ import { expect, it } from "vitest";
 import { openRun } from "../../src/train/index.ts";
 import { fold, type Key, key, randint } from "../../src/util/random.ts";
 
-const script = fileURLToPath(new URL("./train-child.ts", import.meta.url));
+const script = fileURLToPath(new URL("./train-child.mjs", import.meta.url));
 
 /** When to kill: so many milliseconds after the process was started, or after its first checkpoint. */
 interface Kill {
@@ -18,7 +18,7 @@ interface Kill {
 
 /** Runs the training, to be killed with SIGKILL or until its end; tells whether it got there. */
 function train(folder: string, kill?: Kill): Promise<boolean> {
-  const child = spawn(process.execPath, ["--import", "tsx", script, folder], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [script, folder], { stdio: ["ignore", "pipe", "inherit"] });
   const before = checkpoints(folder).join();
   let out = "";
   child.stdout.on("data", (chunk: Buffer) => {

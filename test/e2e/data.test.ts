@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeWav } from "../../src/data/index.ts";
-import { events, execute, heptagen, temporaryFolder } from "./heptagen.ts";
+import { events, execute, heptagen, main, temporaryFolder } from "./heptagen.ts";
 
 const { folder, remove } = temporaryFolder();
 const put = (name: string, content: Uint8Array | string) => {
@@ -43,7 +43,7 @@ describe("heptagen data", () => {
   });
 
   it("leaves quietly when its reader has read enough", async () => {
-    const line = `"${process.execPath}" --import "${join(import.meta.dirname, "../../node_modules/tsx/dist/esm/index.mjs")}" "${join(import.meta.dirname, "../../src/cli/main.ts")}" data list | true`;
+    const line = `"${process.execPath}" "${main}" data list | true`;
     const { stderr, code } = await execute("sh", ["-c", line]);
     expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
   });

@@ -1,4 +1,4 @@
-/** Runs the command line as a user does: as a process of its own. */
+/** Runs the command line as a user does: built (`build.ts`), and as a process of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,38 +17,20 @@ export interface Outcome {
 export interface RunOptions {
   readonly cwd?: string;
   readonly input?: string;
-  /** The program and its first arguments; the source through tsx unless told. */
-  readonly program?: readonly string[];
   /** Sees each line of standard output as it comes, and the process. */
   readonly onLine?: (line: string, child: ChildProcess) => void;
 }
 
-const fromSource = [
-  process.execPath,
-  "--import",
-  join(root, "node_modules/tsx/dist/esm/index.mjs"),
-  join(root, "src/cli/main.ts"),
-];
+/** The built program. */
+export const main = join(root, "dist/cli/main.js");
 
 /** Runs `heptagen …` to its end. */
-export function heptagen(
-  argv: readonly string[],
-  { cwd, input, program = fromSource, onLine }: RunOptions = {},
-): Promise<Outcome> {
-  const [file = "", ...first] = program;
-  return execute(file, [...first, ...argv], {
-    ...(cwd && { cwd }),
-    ...(input !== undefined && { input }),
-    ...(onLine && { onLine }),
-  });
+export function heptagen(argv: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  return execute(process.execPath, [main, ...argv], options);
 }
 
 /** Runs any program to its end. */
-export function execute(
-  file: string,
-  argv: readonly string[],
-  { cwd, input, onLine }: Omit<RunOptions, "program"> = {},
-): Promise<Outcome> {
+export function execute(file: string, argv: readonly string[], { cwd, input, onLine }: RunOptions = {}): Promise<Outcome> {
   return new Promise((done, failed) => {
     const child = spawn(file, argv, { cwd: cwd ?? root, env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0" } });
     let [stdout, stderr, rest] = ["", "", ""];

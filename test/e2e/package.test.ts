@@ -1,4 +1,4 @@
-/** What is published: built, packed, installed in an empty folder, and used there through its command and its modules. */
+/** What is published: packed, installed in an empty folder, and used there through its command and its modules. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -17,8 +17,6 @@ function run(...argv: string[]) {
 }
 
 beforeAll(async () => {
-  const built = await execute("npm", ["run", "build"], { cwd: root });
-  expect(built.code, built.stdout + built.stderr).toBe(0);
   const packed = await execute("npm", ["pack", "--json", "--pack-destination", folder], { cwd: root });
   expect(packed.code, packed.stderr).toBe(0);
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) as string;

@@ -1,14 +1,17 @@
-/** Trains a small Transformer in the folder given as argument, from scratch or from where it stands, and exits. */
+/**
+ * Trains a small Transformer in the folder given as argument, from scratch or from where it stands, and exits: with the built
+ * package, imported as others import it.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { byteTokenizer, randomWindows, type TokenBatch } from "../../src/data/index.ts";
-import { transformer, transformerDefaults } from "../../src/models/transformer.ts";
-import { crossEntropy } from "../../src/nn/losses.ts";
-import { adamw, schedule } from "../../src/optim/index.ts";
-import { createRun, resumeRun, trainLoop } from "../../src/train/index.ts";
-import { key } from "../../src/util/random.ts";
+import { key } from "heptagen";
+import { byteTokenizer, randomWindows } from "heptagen/data";
+import { transformer, transformerDefaults } from "heptagen/models/transformer";
+import { crossEntropy } from "heptagen/nn";
+import { adamw, schedule } from "heptagen/optim";
+import { createRun, resumeRun, trainLoop } from "heptagen/train";
 
-const folder = process.argv[2] as string;
+const folder = process.argv[2];
 const text = readFileSync(new URL("../../assets/moby-dick.txt", import.meta.url), "utf8").slice(0, 50_000);
 const config = {
   ...transformerDefaults,
@@ -26,7 +29,7 @@ const steps = 1200;
 const { run, checkpoint } = existsSync(join(folder, "config.json"))
   ? await resumeRun(folder)
   : { run: await createRun(folder, { recipe: "test", seed: 1, config: {}, versions: {}, data: {} }), checkpoint: undefined };
-await trainLoop<TokenBatch>(
+await trainLoop(
   run,
   {
     params: transformer.init(config, key(1)),
