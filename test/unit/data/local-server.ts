@@ -44,9 +44,9 @@ export async function localServer(): Promise<LocalServer> {
       ...(partial && { "content-range": `bytes ${from}-${to - 1}/${body.length}` }),
       ...headers,
     });
-    const cut = cuts.shift();
+    const cut = cuts.shift(); // the connection breaks once what was sent has surely been read
     if (cut === undefined || part.length <= 1) response.end(part);
-    else response.write(part.subarray(0, cut), () => setTimeout(() => response.destroy(), 20));
+    else response.write(part.subarray(0, cut), () => setTimeout(() => response.destroy(), 500));
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const { port } = server.address() as AddressInfo;

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { createRun, readSafetensorsFile } from "../../../src/train/index.ts";
-import { scalar } from "../../../src/util/ndarray.ts";
-import { runConfig } from "./storage.ts";
+import { createRun, readSafetensorsFile } from "../../src/train/index.ts";
+import { scalar } from "../../src/util/ndarray.ts";
+import { runConfig } from "../unit/train/storage.ts";
 
 vi.mock("node:fs/promises", async (original) => ({
   ...(await original<typeof import("node:fs/promises")>()),

@@ -9,9 +9,9 @@ import type { FileHandle } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test, vi } from "vitest";
-import { createRun, openRun, readSafetensorsFile, resumeRun } from "../../../src/train/index.ts";
-import { ndarray } from "../../../src/util/ndarray.ts";
-import { runConfig } from "./storage.ts";
+import { createRun, openRun, readSafetensorsFile, resumeRun } from "../../src/train/index.ts";
+import { ndarray } from "../../src/util/ndarray.ts";
+import { runConfig } from "../unit/train/storage.ts";
 
 type Disk = typeof import("node:fs/promises");
 
