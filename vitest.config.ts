@@ -34,7 +34,7 @@ export default defineConfig({
       kind("unit", { seconds: 20, shared: true }),
       kind("faults", { seconds: 20 }), // they replace modules
       kind("golden", { seconds: 60, shared: true }),
-      kind("runtime", { seconds: 60 }),
+      kind("runtime", { seconds: 60, shared: true }),
       // Processes as users start them: the built program, halves of a batch in two threads.
       kind("e2e", { seconds: 300, threads: 2, setup: "test/e2e/build.ts" }),
     ],
