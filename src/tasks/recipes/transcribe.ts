@@ -42,7 +42,7 @@ const networks = [
   [transformerSequence, "Transformer", { layers: 3, heads: 4, width: 128, hidden: 512, dropout: 0.1, learningRate: 1e-3 }],
   [lstmSequence, "LSTM", recurrent],
   [gruSequence, "GRU", recurrent],
-  [rnnSequence, "RNN", { ...recurrent, activation: "tanh", learningRate: 1e-3 }],
+  [rnnSequence, "RNN", { ...recurrent, width: 384, activation: "relu", learningRate: 1e-3 }],
 ] as const;
 
 const presets: Readonly<Record<string, Preset>> = {
