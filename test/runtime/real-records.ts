@@ -1,8 +1,8 @@
 /**
- * Small real data for every task, as files of a folder: a declaration in two languages, reviews, weather, recordings of strokes and
- * their names, and a novel, whose chapters, names and speeches serve the other tasks. Where from: test/samples/README.md.
+ * Small real data for every task, as files of a folder: a declaration in two languages, reviews, weather, spoken words, recordings of
+ * strokes, and a novel, whose chapters, names and speeches serve the other tasks. Where from: test/samples/README.md.
  */
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = new URL("../../", import.meta.url);
@@ -101,19 +101,7 @@ export function writeRealRecords(folder: string): void {
   });
   records("speeches.jsonl", speeches.slice(0, 80));
 
-  // Strokes on tabla and drums, and their names; those of the tabla are the syllables that players say.
-  const strokes = join(folder, "strokes");
-  mkdirSync(strokes);
-  const transcripts = ["path,text,kind"];
-  for (const kind of ["tabla", "drum"]) {
-    const from = new URL(`assets/percussion/${kind}/`, root);
-    const short = readdirSync(from).filter((file) => statSync(new URL(file, from)).size < 6500); // of less than a second
-    for (const [i, file] of short.sort().entries()) {
-      copyFileSync(new URL(file, from), join(strokes, `${kind}-${file}`));
-      transcripts.push(`${kind}-${file},${file.split(/[\d.-]/)[0]},${kind} ${i % 5}`);
-    }
-  }
-  writeFileSync(join(strokes, "transcripts.csv"), transcripts.join("\n"));
+  cpSync(new URL("test/samples/words", root), join(folder, "words"), { recursive: true });
   const few = join(folder, "few-strokes");
   mkdirSync(few);
   for (const file of ["na", "na-o", "ghe1", "ghe4"])

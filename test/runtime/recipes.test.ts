@@ -102,20 +102,18 @@ const tasks: Readonly<Record<string, Task>> = {
   transcribe: {
     train: (data) => ({
       ...often,
-      data: join(data, "strokes"),
-      speakerColumn: "kind",
+      data: join(data, "words"),
+      speakerColumn: "voice",
       groupBy: "speaker",
       rate: 8000,
       bands: 8,
       batch: 4,
       shapes: 2,
-      validation: 0.25,
-      test: 0.25,
     }),
     sample: { numSamples: 2, decoder: "beam", languageModel: "characters" },
     evaluate: { languageModel: "words", languageModelOrder: 2 },
     get questions() {
-      return [join(folder, "few-strokes", "na.flac"), { audio: join(folder, "strokes", "drum-cowbell.flac") }];
+      return [join(folder, "few-strokes", "na.flac"), { audio: join(folder, "words", "yes-slt.flac") }];
     },
   },
   classify: {
