@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { input } from "../../src/core/builtin.ts";
 import type { Tensor } from "../../src/core/index.ts";
 import { type ImageDataset, readImages, splitImages } from "../../src/data/index.ts";
@@ -18,8 +18,11 @@ import { fillUniform, fold, key } from "../../src/util/random.ts";
 import { independentPixels } from "./independent-pixels.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "heptagen-features-"));
-process.env.HEPTAGEN_CACHE = join(folder, "cache");
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+beforeAll(() => vi.stubEnv("HEPTAGEN_CACHE", join(folder, "cache")));
+afterAll(() => {
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** Pictures in which each pixel is drawn anew with some probability. */
 function noisy(set: PictureSet, part: number): PictureSet {
