@@ -31,19 +31,20 @@ const base: Options = {
   sampleEvery: 1000,
 };
 
-const recurrent: Options = { layers: 2, width: 128, dropout: 0.2, attention: "additive" };
-
-/** What each network starts from. */
-const networks = [
-  [transformerSequence, "Transformer", { layers: 3, heads: 4, width: 128, hidden: 512, dropout: 0.1 }],
-  [lstmSequence, "LSTM with attention", recurrent],
-  [gruSequence, "GRU with attention", recurrent],
-  [
-    rnnSequence,
-    "RNN without attention",
-    { ...recurrent, activation: "tanh", attention: "none", copy: false, learningRate: 1e-3 },
-  ],
-] as const;
+/** What each network starts from, recurrent ones with layers of the given width. */
+function networksOf(width: number) {
+  const recurrent: Options = { layers: 2, width, dropout: 0.2, attention: "additive" };
+  return [
+    [transformerSequence, "Transformer", { layers: 3, heads: 4, width: 128, hidden: 512, dropout: 0.1 }],
+    [lstmSequence, "LSTM with attention", recurrent],
+    [gruSequence, "GRU with attention", recurrent],
+    [
+      rnnSequence,
+      "RNN without attention",
+      { ...recurrent, activation: "tanh", attention: "none", copy: false, learningRate: 1e-3 },
+    ],
+  ] as const;
+}
 
 interface TextPreset extends Preset {
   /** What it takes instead of what each network starts from. */
@@ -53,9 +54,10 @@ interface TextPreset extends Preset {
 function recipesOf(
   task: SequenceTask<never, never, never, never, never>,
   what: string,
+  recurrentWidth: number,
   presets: Readonly<Record<string, TextPreset>>,
 ): Recipe[] {
-  return networks.map(([backbone, title, own]) =>
+  return networksOf(recurrentWidth).map(([backbone, title, own]) =>
     sequenceRecipe(task, backbone as never, {
       summary: `${title} that ${what}`,
       presets: Object.fromEntries(
@@ -68,7 +70,7 @@ function recipesOf(
   );
 }
 
-export const translateRecipes = recipesOf(translateTask as never, "translates sentences", {
+export const translateRecipes = recipesOf(translateTask as never, "translates sentences", 256, {
   "debian-en-fr": {
     summary: "English to French: titles and sentences of Debian's descriptions, whole packages held out",
     options: {
@@ -98,7 +100,7 @@ export const translateRecipes = recipesOf(translateTask as never, "translates se
   },
 });
 
-export const summarizeRecipes = recipesOf(summarizeTask as never, "says in a line what a text says", {
+export const summarizeRecipes = recipesOf(summarizeTask as never, "says in a line what a text says", 128, {
   "debian-summaries": {
     summary: "descriptions of Debian's packages, a line each; whole source packages held out",
     options: {
