@@ -59,7 +59,8 @@ const presets: Readonly<Record<string, Preset>> = {
       batch: 8,
       shapes: 20,
       maskedFrames: 40,
-      steps: 4000,
+      dropout: 0.3,
+      steps: 10_000,
     },
   },
 };
