@@ -104,5 +104,6 @@ export async function resample(
   const name = `${from} ${to} ${quality}`;
   const converter = converters.get(name) ?? makeConverter(from, to, quality);
   converters.set(name, converter);
+  converter.catch(() => converters.delete(name)); // the next sound tries again
   return (await converter).simple(samples).slice(); // out of the converter's memory
 }

@@ -1,8 +1,7 @@
 /**
  * A crash at every single operation that changes the disk: creating a run and saving checkpoints is cut off at the first
  * operation, at the second, and so on to the last. A write that is cut off has written half, a folder that is being removed
- * has lost one file, and what was not flushed when
- * the power went is gone. After each the run must load and go on.
+ * has lost one file, and what was not flushed when the power went is gone. After each the run must load and go on.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";

@@ -1,12 +1,11 @@
 /** What all tasks on sequences share: answering inputs, starting from another run, other data. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Options, PredictInput, Recipe, TrainEvent } from "../../src/tasks/recipe.ts";
 import { recipes } from "../../src/tasks/recipes.ts";
 import { HeptagenError } from "../../src/util/errors.ts";
-import { heptagen } from "../e2e/heptagen.ts";
 
 const classify = recipes.find(({ name }) => name === "transformer/classify") as Recipe;
 const sentiment = recipes.find(({ name }) => name === "transformer/sentiment") as Recipe;
@@ -93,30 +92,6 @@ describe("answers", () => {
     };
     await expect(blank()).rejects.toThrow("asked:2: expected a text, got nothing but space");
   });
-  it("are written by the command line, a line each", async () => {
-    const json = await heptagen(["predict", run, "--top", "1"], { input: '"rain"\n\n{"text":"dry day"}\n' });
-    const lines = json.stdout.trim().split("\n");
-    expect(lines.map((line) => JSON.parse(line).text)).toEqual(["rain", "dry day"]);
-    const plain = await heptagen(["predict", run, "--lines"], { input: "rain\r\ndry day" });
-    expect(
-      plain.stdout
-        .trim()
-        .split("\n")
-        .map((line) => JSON.parse(line).text),
-    ).toEqual(["rain", "dry day"]);
-  });
-  it("end with an error of the command line that names a bad line", async () => {
-    const bad = await heptagen(["predict", run], { input: '"rain"\nrain\n' });
-    expect(bad.code).not.toBe(0);
-    expect(bad.stdout.trim().split("\n")).toHaveLength(1);
-    expect(bad.stderr).toMatch(/standard input:2: expected a line of JSON, got "rain"[\s\S]*--lines/);
-    const latin = join(folder, "latin.txt");
-    writeFileSync(latin, Uint8Array.of(114, 10, 0xe9, 10));
-    const other = await heptagen(["predict", run, "--lines", "--input", latin]);
-    expect(other.code).not.toBe(0);
-    expect(other.stderr).toContain(`${latin}: expected UTF-8 text`);
-    expect(other.stderr).not.toContain("    at ");
-  });
 });
 
 describe("starting from another run", () => {
@@ -163,6 +138,13 @@ describe("other data", () => {
     const blank = join(folder, "blank.csv");
     writeFileSync(blank, `${csv(rows)}a day,\n`);
     await expect(train(classify, "blank", { data: blank })).rejects.toThrow(`${blank}:62 has nothing in "label"`);
+  });
+  it("is read again where it was missing", async () => {
+    const model = await classify.open(run, { device: "cpu" });
+    renameSync(data, `${data}.away`);
+    await expect(model.evaluate({ baseline: false })).rejects.toThrow("data.csv");
+    renameSync(`${data}.away`, data);
+    expect((await model.evaluate({ baseline: false })).map(({ key }) => key)).toContain("accuracy");
   });
   it("that has changed since is not resumed on", async () => {
     const changing = join(folder, "changing.csv");

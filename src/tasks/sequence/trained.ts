@@ -54,7 +54,10 @@ export async function openTask<Config, Given extends object, Raw, Facts, Example
   let kept: Promise<Sides<Raw>> | undefined;
   /** The run's own data, as it was: read once, since sounds take minutes. */
   const own = (note?: Note): Promise<Sides<Raw>> => {
-    kept ??= readOwn(note);
+    kept ??= readOwn(note).catch((error) => {
+      kept = undefined; // once what was missing is there, it can be read
+      throw error;
+    });
     return kept;
   };
   const ownSide = async (side: Side | undefined, note?: Note): Promise<readonly Raw[]> => {
